@@ -18,9 +18,11 @@ import { type FileHandle, lstat, mkdir, open, readdir, readlink, realpath, renam
 import path from 'node:path'
 import { WeftError } from '../core/error.js'
 import { isStagingName, removeLeftovers, stagingName } from './leftovers.js'
+import { refusePublished } from './published.js'
 import { RegularFile } from './regular_file.js'
 import { isSystemError, systemError } from '../core/system_error.js'
 import { makeFolder } from '../core/make_folder.js'
+import { inTurn } from './turns.js'
 
 export const MODEL_FILE = 'model.json'
 export const WEIGHTS_FILE = 'weights.safetensors'
@@ -189,7 +191,10 @@ export async function realPlace(wanted: string): Promise<string> {
   return folder
 }
 
-/** Throws unless the folder may be saved to: absent, empty, or a saved model. Returns whether it is there. */
+/**
+ * Throws unless the folder may be saved to: absent, empty, or a saved model that was not published. Returns whether it
+ * is there.
+ */
 async function checkReplaceable(folder: string, isModel: (folder: string) => Promise<boolean>): Promise<boolean> {
   const facts = await stat(folder).catch((error: unknown) => {
     if (isSystemError(error, 'ENOENT')) return undefined
@@ -197,6 +202,7 @@ async function checkReplaceable(folder: string, isModel: (folder: string) => Pro
   })
   if (facts === undefined) return false
   if (!facts.isDirectory()) throw new WeftError('ERR_ARGUMENT', `save: ${folder} is a file`, { hint: 'Choose the name of a folder' })
+  await refusePublished('save', folder)
   const entries = (await readdir(folder)).filter((name) => !isStagingName(name) && !NOT_OURS.has(name))
   if (entries.length === 0 || (await isModel(folder))) return true
   throw new WeftError('ERR_ARGUMENT', `save: ${folder} is not empty and not a saved model; it is left alone`, {
@@ -231,21 +237,6 @@ async function commit(prepared: string, folder: string): Promise<void> {
   await flushFolder(folder)
   await settle(folder)
   await flushFolder(folder)
-}
-
-/** The last save to each place that was begun in this process. */
-const queues = new Map<string, Promise<void>>()
-
-/** Runs saves to one place one after the other. */
-export async function inTurn(place: string, save: () => Promise<void>): Promise<void> {
-  const before = queues.get(place) ?? Promise.resolve()
-  const turn = before.then(save, save)
-  queues.set(place, turn)
-  try {
-    await turn
-  } finally {
-    if (queues.get(place) === turn) queues.delete(place)
-  }
 }
 
 /**

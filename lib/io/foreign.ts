@@ -2,13 +2,19 @@
 import { readdir, stat } from 'node:fs/promises'
 import path from 'node:path'
 import { isRecord } from '../core/tree.js'
+import { jsonOf } from './json_file.js'
 import { FORMAT } from './manifest.js'
-import { jsonObject, RegularFile } from './regular_file.js'
+import { ENVELOPE_FILE } from './published.js'
+
+/** Whole models in HDF5 are not read; Keras 3 reads them, and writes what is. */
+const FROM_HDF5 =
+  "In Python, with Keras 3: keras.saving.load_model('model.h5').save('model.keras'). loadKeras('model.keras') reads that, and so do weftjs publish and weftjs convert"
 
 const BY_ENDING: readonly (readonly [ending: string, what: string, hint?: string])[] = [
   ['.keras', 'a Keras model', "Write loadKeras('model.keras')"],
-  ['.h5', 'a Keras model in HDF5'],
-  ['.hdf5', 'a Keras model in HDF5'],
+  ['.weights.h5', 'a Keras file of weights alone', "Save the whole model in Python: model.save('model.keras')"],
+  ['.h5', 'a Keras model in HDF5', FROM_HDF5],
+  ['.hdf5', 'a Keras model in HDF5', FROM_HDF5],
   ['.onnx', 'an ONNX model', "Write importOnnx('model.onnx')"],
   ['.gguf', 'a GGUF model'],
   ['.tflite', 'a TensorFlow Lite model'],
@@ -24,7 +30,7 @@ export async function recognize(place: string): Promise<{ what: string; hint: st
   if (facts.isFile()) return fileKind(place)
   if (!facts.isDirectory()) return undefined
   const names = new Set(await readdir(place).catch((): string[] => []))
-  if (names.has('sealed.json'))
+  if (names.has(ENVELOPE_FILE))
     return {
       what: 'an encrypted model',
       hint: 'Load it with its key: loadPublished(folder, { modelKeys }) of weftjs/serve, or weftjs serve --model-key',
@@ -40,6 +46,12 @@ export async function recognize(place: string): Promise<{ what: string; hint: st
     if (config && (typeof config['model_type'] === 'string' || Array.isArray(config['architectures'])))
       return foreign('a Hugging Face model', "Write loadPretrained('folder')")
   }
+  const several = [...names].filter((name) => /\.(keras|onnx)$/i.test(name)).sort()
+  if (several.length > 1 && !names.has('model.json'))
+    return foreign(
+      `a folder with ${several.length} models in it: ${several.slice(0, 5).join(', ')}`,
+      'Name one file, or give each a folder',
+    )
   const only = BY_ENDING.find(([ending]) => [...names].some((name) => name.endsWith(ending)))
   return only && !names.has('model.json') ? { what: `a folder with ${only[1]} in it`, hint: only[2] ?? NO_IMPORT } : undefined
 }
@@ -63,16 +75,3 @@ async function fileKind(file: string): Promise<{ what: string; hint: string } | 
 }
 
 const isTfjs = (json: Record<string, unknown>): boolean => isRecord(json['modelTopology']) || Array.isArray(json['weightsManifest'])
-
-/** The object in a JSON file; undefined where there is no such file, or something else in it. */
-export async function jsonOf(file: string): Promise<Record<string, unknown> | undefined> {
-  let opened: RegularFile | undefined
-  try {
-    opened = await RegularFile.open(file)
-    return jsonObject(await opened.text(), file)
-  } catch {
-    return undefined
-  } finally {
-    await opened?.close()
-  }
-}

@@ -2,11 +2,19 @@
 import { readdir, stat } from 'node:fs/promises'
 import path from 'node:path'
 import { WeftError } from '../core/error.js'
+import { type Verbosity, whileWorking } from '../core/progress_bar.js'
 import { isRecord } from '../core/tree.js'
-import { jsonOf, recognize } from './foreign.js'
+import { recognize } from './foreign.js'
+import { jsonOf } from './json_file.js'
+import { ENVELOPE_FILE } from './published.js'
 import type { AnyModel } from '../model/model.js'
 
 type Library = typeof import('../index.js')
+
+export interface LoadForeignOptions {
+  device?: string
+  verbose?: Verbosity
+}
 
 export interface Format {
   readonly name: string
@@ -17,7 +25,7 @@ export interface Format {
   /** Whether a name asks for it as the format to write. */
   readonly ends?: RegExp
   /** Undefined: a format without a structure, as weights alone are. */
-  readonly load?: (library: Library, file: string, options?: { device?: string }) => Promise<AnyModel>
+  readonly load?: (library: Library, file: string, options?: LoadForeignOptions) => Promise<AnyModel>
   readonly save?: (library: Library, model: AnyModel, file: string) => Promise<void>
 }
 
@@ -29,6 +37,12 @@ export interface Place {
   readonly names: ReadonlySet<string>
   /** The description of a model, where there is one: model.json, config.json, or the file itself. */
   readonly json: Record<string, unknown> | undefined
+}
+
+/** Loads what shows nothing by itself. */
+const shown = <T>(file: string, options: LoadForeignOptions = {}, load: (rest: { device?: string }) => Promise<T>): Promise<T> => {
+  const { verbose, ...rest } = options
+  return whileWorking(`loading ${file}`, verbose, () => load(rest))
 }
 
 const isTfjs = ({ json }: Place): boolean => isRecord(json?.['modelTopology']) || Array.isArray(json?.['weightsManifest'])
@@ -46,14 +60,14 @@ export const FORMATS: readonly Format[] = [
     label: 'layers model of TensorFlow.js',
     holds: isTfjs,
     ends: /(^|[\\/])model\.json$/,
-    load: (library, file, options) => library.loadTfjs(file, options),
+    load: (library, file, options) => shown(file, options, (rest) => library.loadTfjs(file, rest)),
     save: (_, model, file) => model.exportTfjs(path.basename(file) === 'model.json' ? path.dirname(file) : file),
   },
   {
     name: 'keras',
     label: 'file of Keras 3',
     holds: ({ path: file }) => /\.keras$/i.test(file),
-    load: (library, file, options) => library.loadKeras(file, options),
+    load: (library, file, options) => shown(file, options, (rest) => library.loadKeras(file, rest)),
   },
   {
     name: 'onnx',
@@ -131,7 +145,7 @@ export function formatToWrite(file: string, name: string | undefined): Format {
 }
 
 /** Loads a model of another program. */
-export type LoadForeign = (library: Library, options?: { device?: string }) => Promise<AnyModel>
+export type LoadForeign = (library: Library, options?: LoadForeignOptions) => Promise<AnyModel>
 
 /**
  * The model of another program at a place: a file, a folder of one, or a folder with one .keras or .onnx file.
@@ -150,4 +164,4 @@ export async function foreignModel(place: string): Promise<LoadForeign | undefin
   return load && ((library, options) => load(library, file, options))
 }
 /** What a saved model of Weft has, whole or while it is being saved to. */
-const OWN: ReadonlySet<string> = new Set(['weights.safetensors', '.weft-commit', 'sealed.json'])
+const OWN: ReadonlySet<string> = new Set(['weights.safetensors', '.weft-commit', ENVELOPE_FILE])

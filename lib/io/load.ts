@@ -34,7 +34,10 @@ export interface LoadOptions {
   losses?: Record<string, unknown>
   /** The user's own metrics by name, where the model was compiled with some. */
   metrics?: Record<string, unknown>
-  /** Compares the files with the checksums in model.json. Default true; false is faster for large models. */
+  /**
+   * Compares the files with the checksums in model.json. Default: where there are some. True: ERR_FORMAT where there
+   * are none, as in models of other programs. False is faster for large models.
+   */
   verify?: boolean
   /**
    * Default: on a terminal, what is loaded and since when, where it takes longer than two seconds. 0: silent, 1: at
@@ -90,6 +93,10 @@ interface Parts {
 export async function modelOfFiles(files: OpenFiles, options: LoadOptions): Promise<AnyModel> {
   const { verify = true } = options
   const manifest = await readManifest(files.get(MODEL_FILE)!, verify)
+  if (options.verify && manifest.version === 1)
+    throw new WeftError('ERR_FORMAT', `${files.get(MODEL_FILE)!.path} was saved without checksums, and verify asks for them`, {
+      hint: 'Load it without verify, and save it again',
+    })
   const checksum = verify && manifest.version > 1
   if (manifest.version > 1)
     for (const name of FILES) if (name !== MODEL_FILE) checkSize(files.get(name)!, manifest.files.get(name)?.bytes, checksum)

@@ -194,6 +194,31 @@ test('wrong folders, damaged versions, links: said, and not passed over', async 
   assert.equal((await restore(backups, fresh())).damaged, ['m/2'])
 })
 
+test('what other programs wrote has no checksums, and is not called damaged; a saved model beside them is', async () => {
+  const [root, backups, place] = [fresh(), fresh(), fresh()]
+  const net = scaling(2)
+  await net.exportTfjs(path.join(root, 'browser', '1'))
+  await net.save(path.join(root, 'saved', '1'))
+  // a web page, say, has such a file
+  for (const name of ['browser', 'saved']) writeFileSync(path.join(root, name, '1', 'manifest.json'), '{"name":"page"}')
+  mkdirSync(path.join(root, 'onnx', '1'), { recursive: true })
+  await net.exportOnnx(path.join(root, 'onnx', '1', 'model.onnx'))
+  writeFileSync(path.join(root, 'onnx', '1', 'manifest.json'), '{"name":"page"}')
+  const { files, damaged } = await backup(root, backups)
+  assert.equal(damaged, [])
+  assert.is(files, Object.keys(content(root)).length)
+  assert.equal((await restore(backups, place)).damaged, [])
+  assert.equal(content(place), content(root))
+  const description = path.join(root, 'browser', '1', 'model.json')
+  const good = readFileSync(description, 'utf8')
+  writeFileSync(description, good.slice(0, -20))
+  writeFileSync(path.join(root, 'saved', '1', 'weights.safetensors'), 'x')
+  assert.equal((await backup(root, backups)).damaged, ['browser/1', 'saved/1'])
+  const published = path.join((await publish(net, root, { name: 'm' })).folder, 'manifest.json')
+  writeFileSync(published, readFileSync(published, 'utf8').slice(0, -20))
+  assert.equal((await backup(root, backups)).damaged, ['browser/1', 'm/1', 'saved/1'])
+})
+
 const library = new URL('../../lib/serve/index.js', import.meta.url).href
 const script = `
   const { backup, restore } = await import(process.argv[1])

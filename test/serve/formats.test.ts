@@ -75,6 +75,29 @@ test('files and folders of other programs are versions of a repository', async (
   }
 })
 
+test('an .onnx file is served beside a config.json of what it was made of, and not where its weights lie beside it', async () => {
+  const models = at('described')
+  for (const name of ['exported', 'writer']) mkdirSync(path.join(models, name, '1'), { recursive: true })
+  cpSync(fixture('llama'), path.join(models, 'writer', '1'), { recursive: true })
+  for (const name of ['exported', 'writer']) cpSync(at('digits.onnx'), path.join(models, name, '1', 'model.onnx'))
+  cpSync(path.join(fixture('llama'), 'config.json'), path.join(models, 'exported', '1', 'config.json'))
+  const server = await serve({ repository: models, http: { port: 0 } })
+  try {
+    const url = server.address.http!
+    assert.equal(await answered(url, 'exported', x), await predicted(await importOnnx(at('digits.onnx')), x))
+    const client = await connect(url)
+    assert.equal(
+      (await client.metadata('writer')).inputs.map(({ name }) => name),
+      ['ids'],
+    )
+    client.close()
+  } finally {
+    await server.close()
+  }
+  const { folder: place } = await publish(path.join(models, 'exported', '1'), at('published'), { name: 'exported' })
+  assert.equal(await predicted(await loadPublished(place), x), await predicted(await importOnnx(at('digits.onnx')), x))
+})
+
 test('published, they are saved models: signed and encrypted like others', async () => {
   const repository = at('published')
   writeFileSync(at('model.key'), Buffer.alloc(32, 7))

@@ -3,18 +3,20 @@ import path from 'node:path'
 import { WeftError } from '../../core/error.js'
 import { MODEL_FILE } from '../../io/folder.js'
 import { formatOf } from '../../io/formats.js'
+import { jsonOf } from '../../io/json_file.js'
 import { type FileFacts, readManifest } from '../../io/manifest.js'
+import { isPublished, MANIFEST_FILE } from '../../io/published.js'
 import { RegularFile } from '../../io/regular_file.js'
 import { isSystemError } from '../../core/system_error.js'
-import { MANIFEST_FILE, parseSignedManifest } from '../publishing/signed_manifest.js'
+import { parseSignedManifest } from '../publishing/signed_manifest.js'
 
 /** Folders of damaged versions, by the checksums of the files that a repository has. */
 export async function damagedVersions(root: string, files: ReadonlyMap<string, FileFacts>): Promise<string[]> {
   const folders = new Map<string, string>()
   for (const name of files.keys()) {
-    const base = path.posix.basename(name)
-    if (base === MANIFEST_FILE || (base === MODEL_FILE && !folders.has(path.posix.dirname(name))))
-      folders.set(path.posix.dirname(name), base)
+    const [folder, base] = [path.posix.dirname(name), path.posix.basename(name)]
+    const counts = base === MANIFEST_FILE ? await isOurs(path.join(root, folder)) : base === MODEL_FILE && !folders.has(folder)
+    if (counts) folders.set(folder, base)
   }
   const damaged: string[] = []
   for (const [folder, base] of folders) {
@@ -25,6 +27,13 @@ export async function damagedVersions(root: string, files: ReadonlyMap<string, F
     if (!good) damaged.push(folder)
   }
   return damaged
+}
+
+/**
+ * Whether a manifest.json is that of a published version, perhaps a damaged one: other programs have such files too.
+ */
+async function isOurs(folder: string): Promise<boolean> {
+  return (await isPublished(folder)) || (await jsonOf(path.join(folder, MANIFEST_FILE))) === undefined
 }
 
 /** What the file lists; undefined where it is not as it was written. */

@@ -9,7 +9,7 @@ import { isRecord } from '../../core/tree.js'
 import type { FileFacts } from '../../io/manifest.js'
 import { RegularFile } from '../../io/regular_file.js'
 import { makeFolder } from '../../core/make_folder.js'
-import { replaceText, writeText } from '../publishing/publish.js'
+import { replaceText, writeText } from '../publishing/files.js'
 import { factsOf, type Signer, type Trust } from '../publishing/signed_manifest.js'
 
 const FORMAT = 'weft backup snapshot'

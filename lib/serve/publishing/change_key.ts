@@ -5,11 +5,12 @@ import path from 'node:path'
 import { WeftError } from '../../core/error.js'
 import { checkCall } from '../../core/options.js'
 import { systemError } from '../../core/system_error.js'
+import { ENVELOPE_FILE } from '../../io/published.js'
 import { modelNames } from '../repository/folder.js'
 import { VERSION } from '../repository/settings.js'
-import { ENVELOPE_FILE, readEnvelope, unwrap, wrap } from './envelope.js'
+import { readEnvelope, unwrap, wrap } from './envelope.js'
 import { ModelKeys, readModelKey } from './model_keys.js'
-import { replaceText } from './publish.js'
+import { replaceText } from './files.js'
 
 export interface ChangedKeys {
   /** 'digits/3' and so on: versions that have the new key now. */

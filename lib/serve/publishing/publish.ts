@@ -1,32 +1,35 @@
 // publish: a model as a new version of a repository. It is written aside, flushed to the disk, and put in place by one
 // rename: whoever looks sees the whole version, or none. Whatever fails, what was there stays.
 import { createHash, randomBytes } from 'node:crypto'
-import { mkdir, open, readdir, readFile, realpath, rename, rm, rmdir, stat } from 'node:fs/promises'
+import { mkdir, readdir, readFile, realpath, rename, rm, rmdir, stat } from 'node:fs/promises'
 import path from 'node:path'
 import * as library from '../../index.js'
 import { WeftError } from '../../core/error.js'
 import { integer } from '../../core/checks.js'
 import { checkCall, type OptionTable, show } from '../../core/options.js'
 import { FILES, findFolder, flushFolder, MODEL_FILE, type Sink, withFiles, type WriteNew, writeNew } from '../../io/folder.js'
-import { foreignModel } from '../../io/formats.js'
+import { recognize } from '../../io/foreign.js'
+import { foreignModel, formatOf, type LoadForeign } from '../../io/formats.js'
 import { removeLeftovers, stagingName } from '../../io/leftovers.js'
 import { type FileFacts, notAsSaved, readManifest } from '../../io/manifest.js'
-import { CHUNK_BYTES, RegularFile } from '../../io/regular_file.js'
+import { ENVELOPE_FILE, MANIFEST_FILE, SIGNATURE_FILE } from '../../io/published.js'
 import { writeAll } from '../../io/safetensors.js'
 import { writeModelFiles } from '../../io/save.js'
+import { inTurn } from '../../io/turns.js'
 import { isSystemError, systemError } from '../../core/system_error.js'
 import { makeFolder } from '../../core/make_folder.js'
 import { type AnyModel, Model } from '../../model/model.js'
 import { findModel, MODEL_FILE as ANY_MODEL_FILE } from '../repository/folder.js'
-import { chosen, LABEL, MODEL_NAME, settingsOf, VERSION } from '../repository/settings.js'
-import { ENVELOPE_FILE, wrap } from './envelope.js'
+import { chosen, LABEL, MODEL_NAME, type ModelSettings, settingsOf, VERSION } from '../repository/settings.js'
+import { wrap } from './envelope.js'
+import { chunksOf, factsOfFile, replaceText, writeText } from './files.js'
 import { SEALED_ENDING } from './load_published.js'
 import { type ModelKey, readModelKey } from './model_keys.js'
 import { writeSealed } from './sealed_file.js'
-import { MANIFEST_FILE, SIGNATURE_FILE, signedManifestText, Signer, type VersionName } from './signed_manifest.js'
+import { signedManifestText, Signer, type VersionName } from './signed_manifest.js'
 
 export interface PublishOptions {
-  /** The model's name in the repository. Default: the name of its folder. */
+  /** The model's name in the repository. Default: the name of its folder or file, unless that is a number. */
   name?: string
   /** Default: the newest one and 1. */
   version?: number
@@ -51,7 +54,7 @@ export interface Published {
 const OPTIONS: OptionTable<PublishOptions> = { name: 'string', version: 'integer', sign: 'string', modelKey: 'string', label: 'string' }
 const SETTINGS_FILE = 'serve.json'
 /** Of files of models: what they are called without it. */
-const ENDING = /\.(keras|onnx)$/i
+const ENDING = /\.(keras|onnx|json)$/i
 
 /**
  * Publishes a saved model (its folder), one of another program (a .keras or .onnx file, a folder of TensorFlow.js or
@@ -62,7 +65,13 @@ const ENDING = /\.(keras|onnx)$/i
 export async function publish(model: string | AnyModel, repository: string, options: PublishOptions = {}): Promise<Published> {
   checkCall('publish(model, repository, options)', arguments, OPTIONS)
   const { version, label } = options
-  const name = options.name ?? (typeof model === 'string' ? path.basename(path.resolve(model)).replace(ENDING, '') : undefined)
+  const given = typeof model === 'string' ? await placeOf(model) : undefined
+  const own = given && path.basename(given).replace(ENDING, '')
+  if (options.name === undefined && own !== undefined && VERSION.test(own))
+    throw new WeftError('ERR_ARGUMENT', `publish: ${given} has the name of a version, not of a model`, {
+      hint: "Say what the model is called: { name: 'digits' }, --name digits",
+    })
+  const name = options.name ?? own
   if (name === undefined || !MODEL_NAME.test(name))
     throw new WeftError('ERR_ARGUMENT', `publish: a model cannot have the name ${show(name)}`, {
       hint: "Give another one: { name: 'digits' }; letters, digits, '.', '_' and '-'",
@@ -76,13 +85,12 @@ export async function publish(model: string | AnyModel, repository: string, opti
   const target = path.join(path.resolve(repository), name)
   let imported: AnyModel | undefined
   try {
-    const loadForeign = typeof model === 'string' ? await foreignModel(path.resolve(model)) : undefined
-    imported = await loadForeign?.(library)
-    const source = imported ?? (typeof model === 'string' ? await realpath(await findFolder(path.resolve(model))) : model)
+    const found = given === undefined ? (model as AnyModel) : await sourceAt(given)
+    const source = typeof found === 'function' ? (imported = await found(library)) : found
     const created = await makeFolder(target)
     try {
       const folder = await realpath(target)
-      const placed = await place(source, name, version, folder, signer, key)
+      const placed = await place(source, { model: name, version, label }, folder, signer, key)
       if (label !== undefined) await moveLabel(folder, name, label, placed)
       return { name, version: placed, folder: path.join(folder, `${placed}`), signedBy: signer?.keyId, encryptedWith: key?.id }
     } catch (error) {
@@ -96,19 +104,51 @@ export async function publish(model: string | AnyModel, repository: string, opti
   }
 }
 
+/** Where a model lies: the folder of a model.json that was named. */
+async function placeOf(model: string): Promise<string> {
+  const place = path.resolve(model)
+  const isFile = (await stat(place).catch(() => undefined))?.isFile() ?? false
+  return isFile && path.basename(place) === MODEL_FILE ? path.dirname(place) : place
+}
+
+/** The folder of a saved model, or what loads one of another program. ERR_FORMAT that says what is there instead. */
+async function sourceAt(place: string): Promise<string | LoadForeign> {
+  const found = await findFolder(place)
+  const load = await foreignModel(found)
+  if (load) return load
+  if ((await stat(found)).isFile()) {
+    const { label } = await formatOf(found)
+    throw new WeftError('ERR_FORMAT', `publish: ${place} is a ${label}, which has weights but no structure`, {
+      hint: 'Make the model, call loadWeights(file), and publish it',
+    })
+  }
+  const other = await recognize(found)
+  if (other) throw new WeftError('ERR_FORMAT', `publish: ${place} is ${other.what}`, { hint: other.hint })
+  return await realpath(found)
+}
+
+interface Wanted {
+  readonly model: string
+  /** Undefined: the next one. */
+  readonly version: number | undefined
+  readonly label: string | undefined
+}
+
 /** Prepares the version, and renames it to its place; to the next one where another was faster. */
 async function place(
   source: string | AnyModel,
-  model: string,
-  wanted: number | undefined,
+  { model, version: wanted, label }: Wanted,
   folder: string,
   signer: Signer | undefined,
   key: ModelKey | undefined,
 ): Promise<number> {
   await removeLeftovers(folder)
   for (;;) {
-    const version = wanted ?? (await nextVersion(folder, model))
-    if (wanted !== undefined && (await versionsIn(folder, model)).includes(wanted)) throw there(model, wanted)
+    const versions = await versionsIn(folder, model)
+    const version = wanted ?? Math.max(0, ...versions) + 1
+    if (wanted !== undefined && versions.includes(wanted)) throw there(model, wanted)
+    // before there is a version that its label cannot go to
+    if (label !== undefined) checkPicked('publish', model, settingsOf(model, await settingsText(folder)), [...versions, version], version)
     const prepared = path.join(folder, stagingName())
     try {
       await mkdir(prepared)
@@ -140,8 +180,6 @@ async function versionsIn(folder: string, model: string): Promise<number[]> {
     })
   return versions
 }
-
-const nextVersion = async (folder: string, model: string): Promise<number> => Math.max(0, ...(await versionsIn(folder, model))) + 1
 
 /** Writes all files of the version into an empty folder. */
 async function fill(
@@ -189,43 +227,6 @@ async function copyModel(folder: string, create: WriteNew): Promise<void> {
   })
 }
 
-/** The bytes of a file, in parts that share their memory. */
-export async function* chunksOf(file: RegularFile): AsyncGenerator<Uint8Array> {
-  const buffer = Buffer.allocUnsafe(Math.min(CHUNK_BYTES, file.size))
-  for (let at = 0; at < file.size; at += buffer.length) {
-    const chunk = buffer.subarray(0, file.size - at)
-    await file.read(chunk, at)
-    yield chunk
-  }
-}
-
-/** Size and checksum of what is on the disk. */
-export async function factsOfFile(place: string): Promise<FileFacts> {
-  const file = await RegularFile.open(place)
-  try {
-    const hash = createHash('sha256')
-    for await (const chunk of chunksOf(file)) hash.update(chunk)
-    return { bytes: file.size, sha256: hash.digest('hex') }
-  } finally {
-    await file.close()
-  }
-}
-
-export const writeText = (file: string, text: string): Promise<void> => writeNew(file, (handle) => handle.writeFile(text))
-
-/** Replaces a file by one rename. */
-export async function replaceText(file: string, text: string): Promise<void> {
-  const fresh = path.join(path.dirname(file), `${stagingName()}.json`)
-  try {
-    await writeText(fresh, text)
-    await rename(fresh, file)
-  } catch (error) {
-    await rm(fresh, { force: true }).catch(() => undefined)
-    throw error
-  }
-  await flushFolder(path.dirname(file))
-}
-
 /**
  * @internal Moves a label of a model to a version that is there; the server that follows the folder goes by it from
  *   then on. ERR_ARGUMENT for what is not there, ERR_STATE where the model's policy does not pick the version.
@@ -239,51 +240,35 @@ export async function labelVersion(repository: string, model: string, label: str
     const versions = [...found.versions.keys()].sort((a, b) => a - b)
     if (!versions.includes(version))
       throw new WeftError('ERR_ARGUMENT', `label: '${model}' has no version ${version}`, { hint: `It has ${versions.join(', ')}` })
-    const { versionPolicy, labels } = found.settings
-    if (!chosen(versions, versionPolicy, [...Object.values(labels ?? {}), version]).includes(version))
-      throw new WeftError('ERR_STATE', `label: the versionPolicy of '${model}' does not pick version ${version}`, {
-        hint: `Change versionPolicy in ${path.join(model, SETTINGS_FILE)}`,
-      })
+    checkPicked('label', model, found.settings, versions, version)
     await moveLabel(path.join(root, model), model, label, version)
   } catch (error) {
     throw systemError(`label: ${root} cannot be written`, error, 'ERR_ARGUMENT')
   }
 }
 
+/** ERR_STATE where a label that names the version would name one that is not served. */
+function checkPicked(what: string, model: string, settings: ModelSettings, versions: readonly number[], version: number): void {
+  const { versionPolicy, labels = {} } = settings
+  if (chosen(versions, versionPolicy, [...Object.values(labels), version]).includes(version)) return
+  throw new WeftError('ERR_STATE', `${what}: the versionPolicy of '${model}' does not pick version ${version}`, {
+    hint: `Change versionPolicy in ${path.join(model, SETTINGS_FILE)}`,
+  })
+}
+
 function moveLabel(folder: string, model: string, label: string, version: number): Promise<void> {
   const file = path.join(folder, SETTINGS_FILE)
-  return oneAfterTheOther(file, () => changeLabel(file, model, label, version))
+  return inTurn(file, () => changeLabel(file, model, label, version), { lock: true })
 }
 
-/** Changes of a file, also by several processes. The lock of a process that was killed counts for ten seconds. */
-async function oneAfterTheOther(file: string, change: () => Promise<void>): Promise<void> {
-  const lock = `${file}.lock`
-  for (;;) {
-    try {
-      await (await open(lock, 'wx')).close()
-      break
-    } catch (error) {
-      if (!isSystemError(error, 'EEXIST')) throw error
-      const age = await stat(lock).then(
-        ({ mtimeMs }) => Date.now() - mtimeMs,
-        () => 0,
-      )
-      if (age > 10_000) await rm(lock, { force: true })
-      else await new Promise((resolve) => setTimeout(resolve, 20))
-    }
-  }
-  try {
-    await change()
-  } finally {
-    await rm(lock, { force: true })
-  }
-}
-
-async function changeLabel(file: string, model: string, label: string, version: number): Promise<void> {
-  const text = await readFile(file, 'utf8').catch((error: unknown) => {
+/** The settings of a model; those of one that has none. */
+const settingsText = (folder: string): Promise<string> =>
+  readFile(path.join(folder, SETTINGS_FILE), 'utf8').catch((error: unknown) => {
     if (isSystemError(error, 'ENOENT')) return '{}'
     throw error
   })
-  const settings = settingsOf(model, text)
+
+async function changeLabel(file: string, model: string, label: string, version: number): Promise<void> {
+  const settings = settingsOf(model, await settingsText(path.dirname(file)))
   await replaceText(file, `${JSON.stringify({ ...settings, labels: { ...settings.labels, [label]: version } }, undefined, 2)}\n`)
 }

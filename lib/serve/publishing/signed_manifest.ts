@@ -5,11 +5,8 @@ import { readFileSync } from 'node:fs'
 import { WeftError } from '../../core/error.js'
 import { isRecord } from '../../core/tree.js'
 import type { FileFacts } from '../../io/manifest.js'
+import { PUBLISHED_FORMAT as FORMAT } from '../../io/published.js'
 import { jsonObject } from '../../io/regular_file.js'
-
-export const MANIFEST_FILE = 'manifest.json'
-export const SIGNATURE_FILE = 'manifest.sig'
-const FORMAT = 'weft published version'
 
 export interface VersionName {
   readonly model: string
