@@ -1,12 +1,11 @@
 // weftjs audit: follows the chain of an audit log of serve.
-import { parseArgs } from 'node:util'
-import { UsageError } from './command.js'
+import { parse, UsageError } from './command.js'
 
 export const usage = 'audit <audit.jsonl> [--key audit.key] [--head hash]'
 export const summary = 'checks that no line of an audit log was changed, taken out or put in'
 
 export async function run(args: string[]): Promise<number> {
-  const { values, positionals } = parseArgs({
+  const { values, positionals } = parse({
     args,
     allowPositionals: true,
     options: { key: { type: 'string' }, head: { type: 'string' } },

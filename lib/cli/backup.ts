@@ -1,12 +1,11 @@
 // weftjs backup: a snapshot of a repository.
-import { parseArgs } from 'node:util'
-import { UsageError } from './command.js'
+import { parse, UsageError } from './command.js'
 
 export const usage = 'backup <repository> <backups> [--full] [--sign signing.pem]'
 export const summary = 'keeps a repository as a snapshot; what earlier ones have is not stored again, and read again with --full'
 
 export async function run(args: string[]): Promise<number> {
-  const { values, positionals } = parseArgs({
+  const { values, positionals } = parse({
     args,
     allowPositionals: true,
     options: { full: { type: 'boolean' }, sign: { type: 'string' } },

@@ -3,10 +3,9 @@ import { spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
-import { parseArgs } from 'node:util'
 import { packageVersion } from '../core/version.js'
 import type { Group, Row, Unit } from './bench_rows.js'
-import { UsageError } from './command.js'
+import { parse, UsageError } from './command.js'
 
 export const usage =
   'bench [matmul|conv|lstm|reduce|fit] [--quick] [--json] [--compare file], or bench allReduce [-n <ranks>] [--engine <name>] [--quick] [--json]'
@@ -134,7 +133,7 @@ async function allReduce(values: AllReduceValues, positionals: readonly string[]
 }
 
 export async function run(args: string[]): Promise<number> {
-  const { values, positionals } = parseArgs({
+  const { values, positionals } = parse({
     args,
     options: {
       json: { type: 'boolean' },

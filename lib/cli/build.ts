@@ -1,14 +1,13 @@
 // weftjs build: compiles the addon for this machine, where no prebuilt one fits or another one is wanted.
 import { createRequire } from 'node:module'
 import path from 'node:path'
-import { parseArgs } from 'node:util'
-import { UsageError } from './command.js'
+import { parse, UsageError } from './command.js'
 
 export const usage = 'build [--levels native|all|portable,avx2,avx512] [--cuda auto|on|off]'
 export const summary = 'compiles the addon on this machine; needs a C++20 compiler and CMake, and nvcc for CUDA'
 
 export async function run(args: string[]): Promise<number> {
-  const { values } = parseArgs({ args, options: { levels: { type: 'string' }, cuda: { type: 'string' } } })
+  const { values } = parse({ args, options: { levels: { type: 'string' }, cuda: { type: 'string' } } })
   const { levels, cuda } = values
   const known = ['native', 'all', 'portable', 'avx2', 'avx512']
   const wrong = levels?.split(',').find((level) => !known.includes(level))

@@ -1,12 +1,11 @@
 // weftjs change-key: the encrypted models of a repository under a new key.
-import { parseArgs } from 'node:util'
-import { UsageError } from './command.js'
+import { parse, UsageError } from './command.js'
 
 export const usage = 'change-key <repository> --old file:old.key [--old ...] --new file:new.key'
 export const summary = 'gives the encrypted models of a repository a new key; their files and signatures stay as they are'
 
 export async function run(args: string[]): Promise<number> {
-  const { values, positionals } = parseArgs({
+  const { values, positionals } = parse({
     args,
     allowPositionals: true,
     options: { old: { type: 'string', multiple: true }, new: { type: 'string' } },

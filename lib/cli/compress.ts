@@ -1,9 +1,8 @@
 // weftjs compress: a smaller model of a saved one, and what that cost.
 import path from 'node:path'
-import { parseArgs } from 'node:util'
 import { WeftError } from '../core/error.js'
 import type { CompressData } from '../compress/data.js'
-import { UsageError } from './command.js'
+import { parse, UsageError } from './command.js'
 
 export const usage: string =
   'compress <model> <out> [--quantize int8|int4|bfloat16|float16] [--method static|dynamic|weightOnly] [--group-size <n>] ' +
@@ -50,7 +49,7 @@ async function dataOf(library: Library, place: string): Promise<{ data: Compress
 }
 
 export async function run(args: string[]): Promise<number> {
-  const { values, positionals } = parseArgs({ args, options: OPTIONS, allowPositionals: true })
+  const { values, positionals } = parse({ args, options: OPTIONS, allowPositionals: true })
   const [from, to] = positionals
   if (from === undefined || to === undefined || positionals.length > 2)
     throw new UsageError(`compress takes a model and a place to write to, got ${positionals.length}`)

@@ -1,14 +1,13 @@
 // weftjs convert: a model from one format into another.
-import { parseArgs } from 'node:util'
 import { WeftError } from '../core/error.js'
-import { UsageError } from './command.js'
+import { parse, UsageError } from './command.js'
 
 export const usage = 'convert <from> <to> [--to <format>]'
 export const summary =
   'writes a model in another format: by the ending of <to> (.onnx, .safetensors, model.json of TensorFlow.js), else as a folder of Weft'
 
 export async function run(args: string[]): Promise<number> {
-  const { values, positionals } = parseArgs({ args, options: { to: { type: 'string' } }, allowPositionals: true })
+  const { values, positionals } = parse({ args, options: { to: { type: 'string' } }, allowPositionals: true })
   const [from, to] = positionals
   if (from === undefined || to === undefined || positionals.length > 2)
     throw new UsageError(`convert takes two places, got ${positionals.length}`)

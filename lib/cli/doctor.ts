@@ -1,15 +1,15 @@
 // weftjs doctor: prints the report of doctor(), also where the addon cannot even be loaded.
-import { parseArgs } from 'node:util'
 import type { DeviceInfo } from '../core/device.js'
 import type { Accelerator } from '../core/device_kinds.js'
 import type { DoctorLibrary, DoctorReport } from '../doctor/doctor.js'
 import type { DoctorEngine } from '../doctor/engines.js'
+import { parse } from './command.js'
 
 export const usage = 'doctor [--json]'
 export const summary = 'examines this installation and checks its arithmetic'
 
 export async function run(args: string[]): Promise<number> {
-  const { values } = parseArgs({ args, options: { json: { type: 'boolean' } } })
+  const { values } = parse({ args, options: { json: { type: 'boolean' } } })
   let report: DoctorReport
   let accelerators: readonly Accelerator[]
   try {

@@ -1,12 +1,11 @@
 // weftjs info: what a model is made of, in any of the formats: inputs, outputs, layers, parameters, bytes, operations.
-import { parseArgs } from 'node:util'
 import { readdir, stat } from 'node:fs/promises'
 import path from 'node:path'
 import { bytesOf, type DynamicShape, shapeText, sizeOf } from '../core/spec.js'
 import type { AnyModel } from '../model/model.js'
 import type { OnnxFacts } from '../onnx/index.js'
 import type { Format } from '../io/formats.js'
-import { UsageError } from './command.js'
+import { parse, UsageError } from './command.js'
 
 export const usage = 'info <model> [--json]'
 export const summary = 'prints what a model is made of: inputs, outputs, layers, parameters, bytes, operations'
@@ -18,7 +17,7 @@ interface Port {
 }
 
 export async function run(args: string[]): Promise<number> {
-  const { values, positionals } = parseArgs({ args, options: { json: { type: 'boolean' } }, allowPositionals: true })
+  const { values, positionals } = parse({ args, options: { json: { type: 'boolean' } }, allowPositionals: true })
   const [place] = positionals
   if (place === undefined || positionals.length > 1) throw new UsageError(`info takes the place of one model, got ${positionals.length}`)
   const { formatOf } = await import('../io/formats.js') // with the addon, which other commands do without

@@ -1,12 +1,11 @@
 // weftjs kernel new: a folder with an operation whose kernel is C++, its build, its test and its bench.
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
-import { parseArgs } from 'node:util'
 import { WeftError } from '../core/error.js'
 import { makeFolder } from '../core/make_folder.js'
 import { show } from '../core/options.js'
 import { systemError } from '../core/system_error.js'
-import { UsageError } from './command.js'
+import { parse, UsageError } from './command.js'
 
 export const usage = 'kernel new <name> [--dir <folder>]'
 export const summary = 'writes a folder with an operation of your own whose kernel is C++: it builds, and has a test and a bench'
@@ -26,7 +25,7 @@ const WORDS: ReadonlySet<string> = new Set(
 )
 
 export async function run(args: string[]): Promise<number> {
-  const { values, positionals } = parseArgs({ args, options: { dir: { type: 'string' } }, allowPositionals: true })
+  const { values, positionals } = parse({ args, options: { dir: { type: 'string' } }, allowPositionals: true })
   const [action, name] = positionals
   if (action !== 'new' || name === undefined || positionals.length > 2) throw new UsageError('kernel new takes the name of the operation')
   // the name is one of C++, of JavaScript, of a package and of files

@@ -1,12 +1,11 @@
 // weftjs label: a label of a model goes to another version.
-import { parseArgs } from 'node:util'
-import { UsageError } from './command.js'
+import { parse, UsageError } from './command.js'
 
 export const usage = 'label <repository> <model> <label> <version>'
 export const summary = "moves a label, as 'stable', to a version of a repository: also back, which is a rollback"
 
 export async function run(args: string[]): Promise<number> {
-  const { positionals } = parseArgs({ args, allowPositionals: true, options: {} })
+  const { positionals } = parse({ args, allowPositionals: true, options: {} })
   const [repository, model, label, version] = positionals
   if (repository === undefined || model === undefined || label === undefined || version === undefined || positionals.length > 4)
     throw new UsageError(`label takes a repository, a model, a label and a version, got ${positionals.length}`)

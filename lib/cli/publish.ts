@@ -1,13 +1,12 @@
 // weftjs publish: a saved model as a new version of a repository.
-import { parseArgs } from 'node:util'
-import { UsageError } from './command.js'
+import { parse, UsageError } from './command.js'
 
 export const usage =
   'publish <model> <repository> [--name digits] [--version 4] [--sign signing.pem] [--model-key file:model.key] [--label stable]'
 export const summary = 'puts a saved model into a repository as a new version, signed with --sign and encrypted with --model-key'
 
 export async function run(args: string[]): Promise<number> {
-  const { values, positionals } = parseArgs({
+  const { values, positionals } = parse({
     args,
     allowPositionals: true,
     options: {

@@ -1,12 +1,11 @@
 // weftjs restore: a repository as a snapshot has it.
-import { parseArgs } from 'node:util'
-import { UsageError } from './command.js'
+import { parse, UsageError } from './command.js'
 
 export const usage = 'restore <backups> <repository> [--snapshot id] [--signed-by signing.pub] [--check]'
 export const summary = 'brings a repository back from its newest snapshot, compared file by file; --check tries it and changes nothing'
 
 export async function run(args: string[]): Promise<number> {
-  const { values, positionals } = parseArgs({
+  const { values, positionals } = parse({
     args,
     allowPositionals: true,
     options: { snapshot: { type: 'string' }, 'signed-by': { type: 'string', multiple: true }, check: { type: 'boolean' } },

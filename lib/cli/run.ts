@@ -1,11 +1,10 @@
 // weftjs run: starts a program as the ranks of a distributed run: through mpirun on CPUs, by itself on GPUs.
 import { existsSync } from 'node:fs'
-import { parseArgs } from 'node:util'
 import { TRY_AGAIN } from '../distributed/exit_code.js'
 import { type Nodes, nodesOf } from '../distributed/nodes.js'
 import { type Ending, startTogether } from '../distributed/processes.js'
 import { gpuRanks, mpiRanks, type Request, WrongRequest } from '../distributed/ranks.js'
-import { UsageError } from './command.js'
+import { parse, UsageError } from './command.js'
 
 export const usage = 'run [-n <ranks>] [--engine mpi|nccl] [--hosts <a:8,b:8>] [--hostfile <file>] [--restarts <n>] <program> [arguments]'
 export const summary = 'starts a program as the ranks of a distributed run: through mpirun on CPUs, by itself on GPUs'
@@ -23,7 +22,7 @@ function optionsIn(args: readonly string[]): number {
 
 export async function run(args: string[]): Promise<number> {
   const at = optionsIn(args)
-  const { values } = parseArgs({
+  const { values } = parse({
     args: args.slice(0, at),
     options: {
       n: { type: 'string', short: 'n' },

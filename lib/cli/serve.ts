@@ -1,7 +1,6 @@
 // weftjs serve: a folder of models as a service, until SIGTERM or SIGINT.
-import { parseArgs } from 'node:util'
 import type { ServeOptions } from '../serve/index.js'
-import { UsageError } from './command.js'
+import { parse, UsageError } from './command.js'
 
 export const usage =
   'serve <repository> [--http 8080] [--grpc 8081] [--host 127.0.0.1] [--keys keys.json] [--cert cert.pem --key key.pem [--ca ca.pem]] [--http2] [--issuer url --audience name] [--rate 100] [--audit audit.jsonl [--audit-key audit.key]] [--control none|explicit|watch] [--max-batch-size 32] [--max-delay-ms 0] [--signed-by signing.pub] [--model-key file:model.key] [--drain-ms 0] [--hosts name,name] [--explain] [--insecure] [--log info]'
@@ -9,10 +8,11 @@ export const summary = 'serves saved models over the Open Inference Protocol: RE
 
 /** How often it looks whether it can still compute. */
 const CHECK_MS = 1000
+const LONGEST_DRAIN_MS = 3_600_000
 
 export async function run(args: string[]): Promise<number> {
   const begin = performance.now()
-  const { values, positionals } = parseArgs({
+  const { values, positionals } = parse({
     args,
     allowPositionals: true,
     options: {
@@ -46,7 +46,9 @@ export async function run(args: string[]): Promise<number> {
     throw new UsageError(`serve takes one folder of models, got ${positionals.length}`)
   const number = (name: 'http' | 'grpc' | 'rate' | 'max-batch-size' | 'max-delay-ms' | 'drain-ms'): number | undefined => {
     const text = values[name]
-    if (text !== undefined && !/^\d+$/.test(text)) throw new UsageError(`--${name} is a number, got '${text}'`)
+    const isWhole = name !== 'rate' && name !== 'max-delay-ms'
+    if (text !== undefined && !(isWhole ? /^\d+$/ : /^(\d+|\d*\.\d+)$/).test(text))
+      throw new UsageError(`--${name} is a ${isWhole ? 'whole ' : ''}number, got '${text}'`)
     return text === undefined ? undefined : Number(text)
   }
   const { host, keys, cert, key, ca, http2, issuer, audience, audit, control, hosts, explain, insecure, log } = values
@@ -60,6 +62,8 @@ export async function run(args: string[]): Promise<number> {
     ...(port !== undefined && { port }),
   })
   const [grpc, rate, drainMs] = [number('grpc'), number('rate'), number('drain-ms')]
+  // it counts when the server ends, and nobody is to hear of it only then
+  if (drainMs !== undefined && drainMs > LONGEST_DRAIN_MS) throw new UsageError(`--drain-ms is at most ${LONGEST_DRAIN_MS}, got ${drainMs}`)
   const [maxBatchSize, maxDelayMs] = [number('max-batch-size'), number('max-delay-ms')]
   const options: ServeOptions = {
     repository,

@@ -1,9 +1,11 @@
 // AuditLog: who changed what, and who was refused, as lines that are chained by their hashes. A line that is changed,
 // taken out or put in breaks the chain from there on.
 import { createHash, createHmac } from 'node:crypto'
-import { closeSync, createReadStream, fstatSync, ftruncateSync, openSync, readFileSync, readSync, writeSync } from 'node:fs'
+import { closeSync, fstatSync, ftruncateSync, openSync, readFileSync, readSync, writeSync } from 'node:fs'
+import { open } from 'node:fs/promises'
 import { createInterface } from 'node:readline'
 import { WeftError } from '../core/error.js'
+import { systemError } from '../core/system_error.js'
 
 export interface AuditOptions {
   /** JSON lines; it is continued where it is there. */
@@ -145,7 +147,11 @@ export async function verifyAudit({ file, key: keyFile }: Pick<AuditOptions, 'fi
   let lines = 0
   let last = FIRST
   const broken = (why: string): AuditVerdict => ({ lines, head: last, broken: { line: lines + 1, why } })
-  const input = createReadStream(file)
+  const input = (
+    await open(file).catch((error: unknown) => {
+      throw systemError(`audit: ${file} cannot be read`, error, 'ERR_ARGUMENT')
+    })
+  ).createReadStream()
   for await (const line of createInterface({ input, crlfDelay: Number.POSITIVE_INFINITY })) {
     const hash = ENDING.exec(line)?.[1]
     if (hash === undefined) return broken('it has no hash at its end')

@@ -116,6 +116,9 @@ export function checkServe(options: ServeOptions): void {
     throw new WeftError('ERR_ARGUMENT', 'serve: there is nothing to serve', {
       hint: "Write serve({ repository: './models' }) or serve({ models: { digits: net } })",
     })
+  if (http === false && grpc === undefined)
+    throw new WeftError('ERR_ARGUMENT', 'serve: without REST and gRPC nobody can ask it', { hint: 'Write grpc: {} beside http: false' })
+  if (options.repository === undefined) checkNoRepository(options)
   if (http !== undefined && http !== false) checkOptions('serve: http', http, HTTP)
   checkOptions('serve: grpc', grpc, LISTEN)
   checkOptions('serve: auth', auth, AUTH)
@@ -142,4 +145,14 @@ export function checkServe(options: ServeOptions): void {
     if (listen.port !== undefined) integer('serve', 'port', listen.port, 0, 65_535)
     checkExposure(listen.host ?? LOOPBACK, { tls: tls !== undefined, auth: auth !== undefined, insecure })
   }
+}
+
+/** ERR_ARGUMENT for what says something of the versions in a repository, where there is none. */
+function checkNoRepository(options: ServeOptions): void {
+  const names = (['load', 'loading', 'modelKeys', 'signedBy'] as const).filter((name) => options[name] !== undefined)
+  const needing = options.control === 'watch' ? ["control: 'watch'", ...names] : names
+  if (needing.length === 0) return
+  throw new WeftError('ERR_ARGUMENT', `serve: ${needing.join(', ')} is for the models of a repository, and there is none`, {
+    hint: "Write repository: './models', or leave it out: models of the program are served as they are",
+  })
 }

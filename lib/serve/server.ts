@@ -97,8 +97,13 @@ export async function serve(options: ServeOptions): Promise<Server> {
       explainLimits(options.explain),
     )
     for (const [name, model] of Object.entries(options.models ?? {})) await repository.add(name, model)
-    for (const name of options.load ?? (await repository.names()))
-      await repository.load(name).catch((error: unknown) => failed(name, error))
+    const known = await repository.names()
+    for (const name of options.load ?? [])
+      if (!known.includes(name))
+        throw new WeftError('ERR_ARGUMENT', `serve: load names ${show(name)}, which the repository does not have`, {
+          hint: known.length > 0 ? `It has ${known.slice(0, 10).join(', ')}` : 'It is empty',
+        })
+    for (const name of options.load ?? known) await repository.load(name).catch((error: unknown) => failed(name, error))
     const authenticator = new Gate(authenticatorOf(options, log), { rate: options.rate, audit })
     closers.push(() => authenticator.close())
     const tls =
@@ -153,9 +158,15 @@ function authenticatorOf({ auth }: ServeOptions, log: Logger): Authenticator {
   return keys ?? tokens ?? open
 }
 
+const LEVELS: readonly string[] = [...Object.keys(pino.levels.values), 'silent']
+
 function loggerOf(log: string | Logger | undefined): Logger {
   if (log === undefined) return pino({ level: 'silent' })
-  if (typeof log === 'string') return pino({ level: log, name: 'weft' }, destination({ dest: 1, sync: false }))
+  if (typeof log === 'string') {
+    if (!LEVELS.includes(log))
+      throw new WeftError('ERR_ARGUMENT', `serve: log is one of ${LEVELS.join(', ')}, or a pino logger, got ${show(log)}`)
+    return pino({ level: log, name: 'weft' }, destination({ dest: 1, sync: false }))
+  }
   if (typeof log.info === 'function') return log
   throw new WeftError('ERR_ARGUMENT', `serve: log is a level or a pino logger, got ${show(log)}`)
 }

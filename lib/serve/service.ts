@@ -268,3 +268,8 @@ export function checkLoadParameters(parameters: Readonly<Record<string, unknown>
       hint: 'Write serve.json and the files into the repository',
     })
 }
+
+/** A server has one repository, without a name: a client that names one means another. */
+export function checkRepositoryName(name: string): void {
+  if (name !== '') throw new WeftError('ERR_UNSUPPORTED', `${named('repository', name)}: repositories have no names here`)
+}

@@ -148,6 +148,13 @@ test('a server that is too busy is asked again, others are not', async () => {
   assert.is(await codeOfAsync(connect(url.replace('http', 'grpc'), { retries: 0 })), 'ERR_UNAVAILABLE')
   for (const wrong of ['', 'localhost:8080', 'ftp://localhost', 'http://', 5])
     assert.is(await codeOfAsync(connect(wrong as string)), 'ERR_ARGUMENT', String(wrong))
+  // certificates that would not be used: what was meant to be encrypted would not be
+  for (const place of ['http://localhost:1', 'grpc://localhost:1']) {
+    await rejects('ERR_ARGUMENT', /ca is for TLS, which (http|grpc): does without.*Write (https|grpcs):/s, connect(place, { ca: 'x' }))
+    await rejects('ERR_ARGUMENT', /cert is for TLS/, connect(place, { cert: 'x', key: 'x' }))
+  }
+  for (const half of [{ cert: 'x' }, { key: 'x' }])
+    await rejects('ERR_ARGUMENT', /cert and key go together/, connect('https://localhost:1', half))
 })
 
 test('connections that clients keep do not hold up the end of a server', async () => {

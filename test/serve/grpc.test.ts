@@ -145,6 +145,8 @@ test('wrong requests: INVALID_ARGUMENT, NOT_FOUND, UNIMPLEMENTED', async () => {
       'a message that is too large',
     )
     assert.is((await status(ask('RepositoryModelLoad', { model_name: 'double' })))[0], grpc.status.FAILED_PRECONDITION)
+    for (const name of ['RepositoryIndex', 'RepositoryModelLoad', 'RepositoryModelUnload'])
+      assert.is((await status(ask(name, { repository_name: 'other' })))[0], grpc.status.UNIMPLEMENTED, name)
     assert.equal(read(await ask('ModelInfer', infer([1, 2]))), [2, 4])
   })
 })

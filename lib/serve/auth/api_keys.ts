@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs'
 import { WeftError } from '../../core/error.js'
 import { checkOptions, type OptionTable, show } from '../../core/options.js'
 import { type Authenticator, type CredentialHeaders, Principal, ROLES, type Role, unauthenticated } from './principal.js'
+import { MODEL_NAME } from '../repository/settings.js'
 import { WatchedFiles } from '../watched_files.js'
 import { checkRate, type Rate } from './rates.js'
 
@@ -44,8 +45,8 @@ function checkEntry(value: unknown): ApiKeyEntry {
   if (!HASH.test(hash ?? '')) throw new WeftError('ERR_ARGUMENT', `API key '${id}': hash is 'sha256:' and 64 hexadecimal digits`)
   if (!Array.isArray(roles) || roles.length === 0 || roles.some((role) => !ROLES.includes(role)))
     throw new WeftError('ERR_ARGUMENT', `API key '${id}': roles are some of ${ROLES.join(', ')}, got ${show(roles)}`)
-  if (models?.some((model) => typeof model !== 'string'))
-    throw new WeftError('ERR_ARGUMENT', `API key '${id}': models are names, got ${show(models)}`)
+  if (models?.some((model) => typeof model !== 'string' || !MODEL_NAME.test(model)))
+    throw new WeftError('ERR_ARGUMENT', `API key '${id}': models are names of models, without patterns, got ${show(models)}`)
   if (expires !== undefined && Number.isNaN(Date.parse(expires)))
     throw new WeftError('ERR_ARGUMENT', `API key '${id}': expires is a date, got ${show(expires)}`)
   if (rate !== undefined) checkRate(`API key '${id}': rate`, rate)

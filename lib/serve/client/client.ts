@@ -235,6 +235,7 @@ async function transportOf(text: string, options: ConnectOptions): Promise<Trans
     })
   const url = typeof text === 'string' && URL.canParse(text) ? new URL(text) : undefined
   if (url === undefined || url.host === '') throw wrong()
+  checkTls(url.protocol, options)
   if (url.protocol === 'http:' || url.protocol === 'https:')
     return new RestTransport(new URL(url.pathname.endsWith('/') ? url : `${url}/`), options)
   if (url.protocol === 'grpc:' || url.protocol === 'grpcs:') {
@@ -242,4 +243,13 @@ async function transportOf(text: string, options: ConnectOptions): Promise<Trans
     return new GrpcTransport(url, options)
   }
   throw wrong()
+}
+
+/** ERR_ARGUMENT for certificates that would not be used: the connection would be open, or show none. */
+function checkTls(protocol: string, { ca, cert, key }: ConnectOptions): void {
+  if ((cert === undefined) !== (key === undefined)) throw new WeftError('ERR_ARGUMENT', 'connect: cert and key go together')
+  if ((protocol !== 'http:' && protocol !== 'grpc:') || (ca ?? cert) === undefined) return
+  throw new WeftError('ERR_ARGUMENT', `connect: ${ca === undefined ? 'cert' : 'ca'} is for TLS, which ${protocol} does without`, {
+    hint: `Write ${protocol === 'http:' ? 'https' : 'grpcs'}:`,
+  })
 }

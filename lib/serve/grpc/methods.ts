@@ -3,7 +3,7 @@ import { create, type Message } from '@bufbuild/protobuf'
 import type { Principal, Role } from '../auth/principal.js'
 import type { Disconnection } from '../cancellation.js'
 import type { TensorSpec } from '../protocol/tensors.js'
-import { checkLoadParameters, type Service } from '../service.js'
+import { checkLoadParameters, checkRepositoryName, type Service } from '../service.js'
 import type { RequestTrace } from '../tracing.js'
 import { Health, type HealthCheckRequest, HealthCheckResponse_ServingStatus, HealthCheckResponseSchema } from './health_pb.js'
 import * as pb from './inference_pb.js'
@@ -104,13 +104,16 @@ export function inferenceMethods(service: Service): Readonly<Record<keyof typeof
     repositoryIndex: {
       roles: ['read'],
       model: none,
-      answer: async ({ ready }: pb.RepositoryIndexRequest, { principal }) =>
-        create(pb.RepositoryIndexResponseSchema, { models: (await service.index(principal, ready)).map((entry) => ({ ...entry })) }),
+      answer: async ({ ready, repositoryName }: pb.RepositoryIndexRequest, { principal }) => {
+        checkRepositoryName(repositoryName)
+        return create(pb.RepositoryIndexResponseSchema, { models: (await service.index(principal, ready)).map((entry) => ({ ...entry })) })
+      },
     },
     repositoryModelLoad: {
       roles: ['admin'],
       model: ({ modelName }: pb.RepositoryModelLoadRequest) => modelName,
-      answer: async ({ modelName, parameters }: pb.RepositoryModelLoadRequest, { principal }) => {
+      answer: async ({ modelName, parameters, repositoryName }: pb.RepositoryModelLoadRequest, { principal }) => {
+        checkRepositoryName(repositoryName)
         checkLoadParameters(parametersOf(parameters))
         await service.load(modelName, principal)
         return create(pb.RepositoryModelLoadResponseSchema)
@@ -119,7 +122,8 @@ export function inferenceMethods(service: Service): Readonly<Record<keyof typeof
     repositoryModelUnload: {
       roles: ['admin'],
       model: ({ modelName }: pb.RepositoryModelUnloadRequest) => modelName,
-      answer: async ({ modelName, parameters }: pb.RepositoryModelUnloadRequest, { principal }) => {
+      answer: async ({ modelName, parameters, repositoryName }: pb.RepositoryModelUnloadRequest, { principal }) => {
+        checkRepositoryName(repositoryName)
         checkLoadParameters(parametersOf(parameters))
         await service.unload(modelName, principal)
         return create(pb.RepositoryModelUnloadResponseSchema)

@@ -1,0 +1,98 @@
+// What a command or a server is told and would ignore, or find out too late, is refused with its reason.
+import { spawn, spawnSync } from 'node:child_process'
+import { generateKeyPairSync } from 'node:crypto'
+import { once } from 'node:events'
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import path from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { createApiKey, serve } from '../../lib/serve/index.js'
+import { HANG_MS, rejects } from '../expect.js'
+import { scaling, scratch } from './models.js'
+
+const { folder: base, remove } = scratch()
+test.after(remove)
+const at = (...names: string[]): string => path.join(base, ...names)
+const program = path.join(path.dirname(fileURLToPath(import.meta.url)), '../../lib/cli/weftjs.js')
+const weftjs = (...args: string[]): { code: number | null; err: string } => {
+  const { status, stderr } = spawnSync(process.execPath, [program, ...args], { encoding: 'utf8', cwd: base, timeout: HANG_MS })
+  return { code: status, err: stderr }
+}
+const trust = generateKeyPairSync('ed25519').publicKey.export({ type: 'spki', format: 'pem' }) as string
+writeFileSync(at('model.key'), Buffer.alloc(32, 7))
+const modelKey = `file:${at('model.key')}`
+await scaling(2).save(at('named', 'm', '1'))
+
+test('empty values and options that are given twice are refused, and not left out', () => {
+  for (const args of [
+    ['serve', 'named', '--keys', ''],
+    ['serve', 'named', '--audit='],
+    ['serve', 'named', '--cert', '', '--key', ''],
+    ['serve', 'named', '--keys', 'a.json', '--keys', 'b.json'],
+    ['serve', 'named', '--drain-ms', '3600001'],
+    ['serve', 'named', '--http', '0.5'],
+    ['publish', '', 'named'],
+    ['publish', 'digits', 'named', '--sign', ''],
+    ['publish', 'digits', 'named', '--name', 'a', '--name', 'b'],
+    ['restore', 'backups', ''],
+    ['backup', 'named', 'backups', '--sign', ''],
+    ['label', 'named', '', 'stable', '1'],
+    ['audit', 'audit.jsonl', '--head', ''],
+    ['key', 'a', '--roles', ''],
+  ]) {
+    const { code, err } = weftjs(...args)
+    assert.is(code, 2, `${args.join(' ')}: ${err}`)
+    assert.match(err, /is empty|has no value|is given twice|is at most|is a whole number/)
+  }
+})
+
+test('what would be ignored, or break off in the middle, is said at the start', async () => {
+  const failures: [string[], RegExp][] = [
+    [['serve', 'named', '--http', '0', '--log', 'loud'], /log is one of trace, debug, .*'loud'/],
+    [['audit', 'none.jsonl'], /audit: none\.jsonl cannot be read: it does not exist/],
+    [['key', 'late', '--roles', 'read', '--expires', '2020-01-01', '--file', 'late.json'], /would have expired already: 2020-01-01/],
+    [['key', 'all', '--roles', 'read', '--models', 'digits-*', '--file', 'late.json'], /models are names of models, without patterns/],
+    [['key', 'none', '--roles', 'read', '--file', 'model.key/keys.json'], /key: model\.key\/keys\.json cannot be written/],
+  ]
+  for (const [args, message] of failures) {
+    const { code, err } = weftjs(...args)
+    assert.is(code, 1, `${args.join(' ')}: ${err}`)
+    assert.match(err, message)
+    assert.not.match(err, /\n {4}at /)
+  }
+  assert.not(existsSync(at('late.json')))
+  const models = { m: scaling(2) }
+  const wrong: [object, RegExp][] = [
+    [{ models, http: false }, /without REST and gRPC nobody can ask it/],
+    [{ models, control: 'watch' }, /control: 'watch' is for the models of a repository/],
+    [
+      { models, signedBy: [trust], modelKeys: [modelKey], loading: {}, load: [] },
+      /load, loading, modelKeys, signedBy is for the models of a repository/,
+    ],
+    [{ repository: at('named'), load: ['n'] }, /load names 'n', which the repository does not have.*It has m/s],
+  ]
+  for (const [options, message] of wrong) await rejects('ERR_ARGUMENT', message, serve({ http: { port: 0 }, ...options }))
+})
+
+test('a key that another process adds meanwhile is not lost', async () => {
+  writeFileSync(at('many.json.lock'), '')
+  const child = spawn(process.execPath, [program, 'key', 'mine', '--roles', 'read', '--file', 'many.json'], { cwd: base, stdio: 'ignore' })
+  const end = once(child, 'exit') as Promise<[number]>
+  // time to come to the file; where it takes longer, this finds nothing
+  await pause(3000)
+  assert.not(existsSync(at('many.json')))
+  const { entry } = createApiKey({ id: 'other', roles: ['read'] })
+  writeFileSync(at('many.json'), JSON.stringify({ keys: [entry] }))
+  rmSync(at('many.json.lock'))
+  assert.equal(await end, [0, null])
+  const { keys } = JSON.parse(readFileSync(at('many.json'), 'utf8')) as { keys: { id: string }[] }
+  assert.equal(
+    keys.map(({ id }) => id),
+    ['other', 'mine'],
+  )
+  assert.not(existsSync(at('many.json.lock')))
+})
+
+test.run()
