@@ -104,6 +104,7 @@ export async function serve(options: ServeOptions): Promise<Server> {
           hint: known.length > 0 ? `It has ${known.slice(0, 10).join(', ')}` : 'It is empty',
         })
     for (const name of options.load ?? known) await repository.load(name).catch((error: unknown) => failed(name, error))
+    if (repository.ready().length === 0) log.warn({ repository: options.repository }, 'no model is served')
     const authenticator = new Gate(authenticatorOf(options, log), { rate: options.rate, audit })
     closers.push(() => authenticator.close())
     const tls =

@@ -2,13 +2,13 @@
 import { spawn, spawnSync } from 'node:child_process'
 import { generateKeyPairSync } from 'node:crypto'
 import { once } from 'node:events'
-import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { createApiKey, serve } from '../../lib/serve/index.js'
+import { backup, createApiKey, publish, restore, serve } from '../../lib/serve/index.js'
 import { HANG_MS, rejects } from '../expect.js'
 import { scaling, scratch } from './models.js'
 
@@ -74,6 +74,38 @@ test('what would be ignored, or break off in the middle, is said at the start', 
     [{ repository: at('named'), load: ['n'] }, /load names 'n', which the repository does not have.*It has m/s],
   ]
   for (const [options, message] of wrong) await rejects('ERR_ARGUMENT', message, serve({ http: { port: 0 }, ...options }))
+})
+
+test('a model, or the folder of its versions, in the place of a repository; a repository and its backups in each other', async () => {
+  await scaling(2).save(at('trained'))
+  await publish(scaling(2), at('models'), { name: 'm', modelKey, label: 'stable' })
+  await backup(at('models'), at('backups'))
+  mkdirSync(at('only'))
+  await scaling(2).exportOnnx(at('only', 'net.onnx'))
+  const isModel = /is a model, not a folder of models.*npx weftjs publish/s
+  const hasVersions = /models\/m has the versions of one model, and is not a folder of models.*Name the folder above it/s
+  const calls: [string[], RegExp][] = [
+    [['serve', 'trained', '--http', '0'], isModel],
+    [['serve', 'only', '--http', '0'], isModel],
+    [['serve', 'models/m/1', '--http', '0'], isModel],
+    [['serve', 'models/m', '--http', '0'], hasVersions],
+    [['serve', 'only/net.onnx', '--http', '0'], /only\/net\.onnx cannot be read: a part of the path is not a folder/],
+    [['publish', 'trained', 'models/m'], hasVersions],
+    [['publish', 'trained', 'models/m/1'], isModel],
+    [['change-key', 'models/m', '--old', modelKey, '--new', modelKey], hasVersions],
+    [['restore', 'backups', 'backups'], /lie in each other, and the backups would give way/],
+    [['restore', 'backups', 'backups/objects'], /lie in each other/],
+    [['restore', 'backups', '.'], /lie in each other/],
+  ]
+  for (const [args, message] of calls) {
+    const { code, err } = weftjs(...args)
+    assert.is(code, 1, `${args.join(' ')}: ${err}`)
+    assert.match(err, message)
+    assert.not.match(err, /\n {4}at /)
+  }
+  assert.equal(readdirSync(at('models')), ['m'])
+  assert.equal(readdirSync(at('models', 'm')).sort(), ['1', 'serve.json'])
+  assert.is((await restore(at('backups'), at('models'), { check: true })).files, 7)
 })
 
 test('a key that another process adds meanwhile is not lost', async () => {

@@ -120,6 +120,7 @@ test('settings', () => {
     { labels, canary: { rollback: { errors: 2 } } },
     { labels, canary: { rollback: { latency: 0.5 } } },
     { labels, canary: { rollback: { least: 0 } } },
+    { labels, canary: { rollback: { tolerance: -0.1 } } },
     { labels, canary: { rollback: { more: 0 } } },
   ])
     assert.is(

@@ -55,6 +55,11 @@ export async function restore(backups: string, repository: string, options: Rest
     const link = await isLink(target)
     // beside the folder, so that a rename is enough
     const folder = link ? await realpath(target) : path.join(await realpath(path.dirname(target)), path.basename(target))
+    const kept = await realpath(from)
+    if (isWithin(kept, folder) || isWithin(folder, kept))
+      throw new WeftError('ERR_ARGUMENT', `restore: ${repository} and ${backups} lie in each other, and the backups would give way`, {
+        hint: 'Choose a folder beside the backups',
+      })
     const parent = path.dirname(folder)
     await removeLeftovers(parent)
     const prepared = path.join(parent, stagingName())
@@ -76,6 +81,9 @@ export async function restore(backups: string, repository: string, options: Rest
     throw systemError(`restore: ${repository} cannot be restored from ${backups}`, error, 'ERR_ARGUMENT')
   }
 }
+
+/** Whether a place is a folder, or lies in it. */
+const isWithin = (place: string, folder: string): boolean => `${place}${path.sep}`.startsWith(`${folder}${path.sep}`)
 
 const isLink = async (target: string): Promise<boolean> =>
   (

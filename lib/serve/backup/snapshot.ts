@@ -8,6 +8,8 @@ import { WeftError } from '../../core/error.js'
 import { isRecord } from '../../core/tree.js'
 import type { FileFacts } from '../../io/manifest.js'
 import { RegularFile } from '../../io/regular_file.js'
+import { checkCall } from '../../core/options.js'
+import { systemError } from '../../core/system_error.js'
 import { makeFolder } from '../../core/make_folder.js'
 import { replaceText, writeText } from '../publishing/files.js'
 import { factsOf, type Signer, type Trust } from '../publishing/signed_manifest.js'
@@ -54,8 +56,11 @@ export async function writeSnapshot(backups: string, { id, files }: Snapshot, si
 
 /** Names of the snapshots, the oldest first. */
 export async function snapshotIds(backups: string): Promise<string[]> {
+  checkCall('snapshotIds(backups)', arguments)
   await checkBackups(backups)
-  const names = await readdir(path.join(backups, 'snapshots'))
+  const names = await readdir(path.join(backups, 'snapshots')).catch((error: unknown) => {
+    throw systemError(`${backups} has no snapshots`, error, 'ERR_FORMAT')
+  })
   return names.flatMap((name) => (name.endsWith('.json') && ID.test(name.slice(0, -5)) ? [name.slice(0, -5)] : [])).sort()
 }
 

@@ -6,7 +6,7 @@ import { WeftError } from '../../core/error.js'
 import { checkCall } from '../../core/options.js'
 import { systemError } from '../../core/system_error.js'
 import { ENVELOPE_FILE } from '../../io/published.js'
-import { modelNames } from '../repository/folder.js'
+import { checkRepository, modelNames } from '../repository/folder.js'
 import { VERSION } from '../repository/settings.js'
 import { readEnvelope, unwrap, wrap } from './envelope.js'
 import { ModelKeys, readModelKey } from './model_keys.js'
@@ -35,6 +35,7 @@ export async function changeModelKey(repository: string, oldKeys: readonly strin
   const unchanged: string[] = []
   try {
     const root = await realpath(repository)
+    await checkRepository('changeModelKey', root)
     for (const model of await modelNames(root)) {
       const versions = (await readdir(path.join(root, model))).filter((name) => VERSION.test(name)).map(Number)
       for (const version of versions.sort((a, b) => a - b)) {

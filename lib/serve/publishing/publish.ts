@@ -19,7 +19,7 @@ import { inTurn } from '../../io/turns.js'
 import { isSystemError, systemError } from '../../core/system_error.js'
 import { makeFolder } from '../../core/make_folder.js'
 import { type AnyModel, Model } from '../../model/model.js'
-import { findModel, MODEL_FILE as ANY_MODEL_FILE } from '../repository/folder.js'
+import { checkRepository, findModel, MODEL_FILE as ANY_MODEL_FILE } from '../repository/folder.js'
 import { chosen, LABEL, MODEL_NAME, type ModelSettings, settingsOf, VERSION } from '../repository/settings.js'
 import { wrap } from './envelope.js'
 import { chunksOf, factsOfFile, replaceText, writeText } from './files.js'
@@ -87,6 +87,7 @@ export async function publish(model: string | AnyModel, repository: string, opti
   try {
     const found = given === undefined ? (model as AnyModel) : await sourceAt(given)
     const source = typeof found === 'function' ? (imported = await found(library)) : found
+    if (await isFolder(path.dirname(target))) await checkRepository('publish', path.dirname(target))
     const created = await makeFolder(target)
     try {
       const folder = await realpath(target)
@@ -103,6 +104,8 @@ export async function publish(model: string | AnyModel, repository: string, opti
     imported?.dispose()
   }
 }
+
+const isFolder = async (place: string): Promise<boolean> => (await stat(place).catch(() => undefined))?.isDirectory() ?? false
 
 /** Where a model lies: the folder of a model.json that was named. */
 async function placeOf(model: string): Promise<string> {

@@ -4,6 +4,7 @@ import { lstat, open, readdir } from 'node:fs/promises'
 import { constants } from 'node:fs'
 import path from 'node:path'
 import { WeftError } from '../../core/error.js'
+import { isPublished } from '../../io/published.js'
 import { MODEL_NAME, type ModelSettings, settingsOf, VERSION } from './settings.js'
 
 export interface FoundModel {
@@ -25,6 +26,28 @@ export async function modelNames(root: string): Promise<string[]> {
     .filter((entry) => entry.isDirectory() && MODEL_NAME.test(entry.name))
     .map(({ name }) => name)
     .sort()
+}
+
+/**
+ * ERR_ARGUMENT where a folder that is to be a repository is a model, or has the versions of one: each would be taken
+ * for a model of its own.
+ */
+export async function checkRepository(what: string, root: string): Promise<void> {
+  const entries = await readdir(root, { withFileTypes: true })
+  const files = entries.filter((entry) => entry.isFile()).map(({ name }) => name)
+  const folders = entries.filter((entry) => entry.isDirectory()).map(({ name }) => name)
+  const isModel =
+    files.includes('model.json') || (await isPublished(root)) || (folders.length === 0 && files.some((name) => MODEL_FILE.test(name)))
+  if (isModel)
+    throw new WeftError('ERR_ARGUMENT', `${what}: ${root} is a model, not a folder of models`, {
+      hint: `Put it into one: npx weftjs publish ${root} ./models`,
+    })
+  let hasVersions = files.includes(SETTINGS_FILE)
+  for (const name of folders) hasVersions ||= VERSION.test(name) && (await isPublished(path.join(root, name)))
+  if (hasVersions)
+    throw new WeftError('ERR_ARGUMENT', `${what}: ${root} has the versions of one model, and is not a folder of models`, {
+      hint: `Name the folder above it: ${path.dirname(root)}`,
+    })
 }
 
 /** Undefined where there is no such model. A model saved right into its folder is version 1 of it. */

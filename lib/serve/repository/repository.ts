@@ -4,6 +4,7 @@ import { realpath } from 'node:fs/promises'
 // saved models name layers, losses and metrics, which the package's modules register
 import '../../index.js'
 import { WeftError } from '../../core/error.js'
+import { systemError } from '../../core/system_error.js'
 import type { LoadOptions } from '../../io/index.js'
 import type { AnyModel } from '../../model/model.js'
 import { loadVersion, type Protection } from '../publishing/load_published.js'
@@ -11,7 +12,7 @@ import { ModelKeys } from '../publishing/model_keys.js'
 import { invalid, named } from '../protocol/tensors.js'
 import type { SchedulerOptions } from '../scheduler.js'
 import { ServedModel, type Watch } from '../served_model.js'
-import { findModel, fingerprint, type FoundModel, modelNames } from './folder.js'
+import { checkRepository, findModel, fingerprint, type FoundModel, modelNames } from './folder.js'
 import { type Answering, Rollout } from './rollout.js'
 import { chosen, MODEL_NAME, VERSION } from './settings.js'
 
@@ -76,7 +77,9 @@ export class Repository {
         hint: "Save a model there: net.save('models/digits/1')",
       })
     })
-    await modelNames(real)
+    await checkRepository('serve', real).catch((error: unknown) => {
+      throw systemError(`serve: ${root} cannot be read`, error, 'ERR_ARGUMENT')
+    })
     return new Repository(real, options)
   }
 

@@ -59,6 +59,8 @@ export function checkCanary(value: unknown): CanarySettings {
       throw new WeftError('ERR_ARGUMENT', `canary: ${name} is from 0 to 1, got ${show(number)}`)
   for (const [name, number] of Object.entries({ latency: rollback?.latency, least: rollback?.least }))
     if (number !== undefined && !(number >= 1)) throw new WeftError('ERR_ARGUMENT', `canary: ${name} is at least 1, got ${show(number)}`)
+  const { tolerance = 0 } = rollback ?? {}
+  if (!(tolerance >= 0)) throw new WeftError('ERR_ARGUMENT', `canary: tolerance is at least 0, got ${show(tolerance)}`)
   return value as CanarySettings
 }
 
