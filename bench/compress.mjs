@@ -11,7 +11,10 @@ const { quantize } = await import('../dist/lib/compress/index.js')
 
 const options = readOptions({ rounds: { type: 'string', default: '15' }, hidden: { type: 'string', default: '768' } })
 const rounds = options.quick ? 5 : Number(options.rounds)
-const report = new Report(`Models of few bits on ${process.env.WEFT_THREADS} thread(s), best of ${rounds} interleaved rounds or more`, options)
+const report = new Report(
+  `Models of few bits on ${process.env.WEFT_THREADS} thread(s), best of ${rounds} interleaved rounds or more`,
+  options,
+)
 
 /** Random bytes, the same in every run. */
 const bytes = (count) => {

@@ -23,7 +23,8 @@ for (const [kind, units] of [
 ]) {
   const side = weftSide('large.mjs', 1)
   const times = []
-  for (let round = 0; round < Math.max(3, rounds); round++) times.push(await side.request({ command: 'layer', kind, units, folder: options.folder }))
+  for (let round = 0; round < Math.max(3, rounds); round++)
+    times.push(await side.request({ command: 'layer', kind, units, folder: options.folder }))
   side.close()
   for (const [part, title] of [
     ['build', 'built'],
