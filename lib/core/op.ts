@@ -28,6 +28,8 @@ export interface Op<A extends Attrs = Attrs> {
   valuesTaken?(inputs: readonly Spec[], attrs: A): string
   /** Result i is the memory of input `alias` + i, seen with another shape: no kernel. */
   readonly alias?: number
+  /** Only the CPU has a kernel: it makes first values of weights, which are drawn there. */
+  readonly cpuOnly?: boolean
   /** Runs as soon as its inputs are there: what it begins goes on while other calls run. */
   readonly early?: boolean
   /** Other processes meet this one in it: it stays where it was recorded among the calls that are not updates. */

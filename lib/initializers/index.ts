@@ -6,7 +6,7 @@ import { checkCall, type OptionTable } from '../core/options.js'
 import { factoryName, type Named, named, type NamedLike } from '../core/named.js'
 import { tidy } from '../core/tidy.js'
 import { eye, full, mul, ones as onesOf, transpose, zeros as zerosOf } from '../ops/index.js'
-import { orthonormalRows } from './orthonormal.js'
+import { orthonormalRows } from '../ops/orthonormal.js'
 import { randomNormal as normal, randomUniform as uniform, truncatedNormal as truncated } from '../ops/random.js'
 import type { Tensor } from '../core/tensor.js'
 
@@ -178,13 +178,11 @@ export function orthogonal(config: OrthogonalOptions = {}): Initializer {
       throw new WeftError('ERR_SHAPE', `initializers.orthogonal: needs at least two axes, got shape [${shape}]`, { shapes: [shape] })
     const columns = shape.at(-1)!
     const rows = sizeOf(shape.slice(0, -1))
-    const [long, short] = [Math.max(rows, columns), Math.min(rows, columns)]
     const where = device()
     return withDevice('cpu', () =>
       tidy(() => {
-        const drawn = normal([long, short], { mean: 0, deviation: 1, dtype: 'float64', ...seedOf(config) })
-        const q = orthonormalRows(transpose(drawn.cast(dtype === 'float64' ? dtype : 'float32'))) // [short, long]
-        const values = (rows < columns ? q : transpose(q)).reshape(shape)
+        const drawn = normal([rows, columns], { mean: 0, deviation: 1, dtype: dtype === 'float64' ? dtype : 'float32', ...seedOf(config) })
+        const values = (rows < columns ? orthonormalRows(drawn) : transpose(orthonormalRows(transpose(drawn)))).reshape(shape)
         const { gain = 1 } = config
         return (gain === 1 ? values : values.mul(gain)).to(where).cast(dtype)
       }),

@@ -69,6 +69,24 @@ for (const [name, network] of Object.entries({ images, sequences })) {
   })
 }
 
+test('orthogonal initial values have the same bits on 1, 2 and 3 threads', () => {
+  const script = `
+    import { createHash } from 'node:crypto'
+    import { initializers } from ${JSON.stringify(new URL('../../lib/index.js', import.meta.url).href)}
+    const hash = createHash('sha256')
+    for (const shape of [[40, 160], [200, 900], [700, 300]]) hash.update(await initializers.orthogonal({ seed: 2 })(shape).data())
+    console.log(hash.digest('hex'))`
+  const drawn = (threads: number): string => {
+    const env = { ...process.env, WEFT_THREADS: String(threads) }
+    const { stdout, stderr, status } = spawnSync(process.execPath, ['--input-type=module', '-e', script], { encoding: 'utf8', env })
+    assert.is(status, 0, stderr)
+    return stdout.trim()
+  }
+  const one = drawn(1)
+  assert.match(one, /^[0-9a-f]{64}$/)
+  for (const threads of [2, 3]) assert.is(drawn(threads), one, `${threads} threads`)
+})
+
 // the kernels of a GPU are chosen by shape, the batch included
 const invariant = onCpu ? test : (): void => undefined
 invariant("a row's answer does not depend on its batch", async () => {
