@@ -29,7 +29,7 @@ class AttentionBackward {
     key_sums_ = parts_.add(blocks_.length * shape.d);
     value_sums_ = parts_.add(blocks_.length * shape.dv);
     queries_ = parts_.add(rows_ * shape.d);
-    query_sums_ = parts_.add(rows_ * shape.d);
+    if (blocks_.count > 1) query_sums_ = parts_.add(rows_ * shape.d);
     gradients_ = parts_.add(rows_ * shape.dv);
     weights_ = parts_.add(rows_ * blocks_.length);
     slopes_ = parts_.add(rows_ * blocks_.length);
@@ -86,22 +86,30 @@ class AttentionBackward {
                  const Results& to) const {
     const AttentionShape& s = shape_;
     const int64_t count = s.group() * query_blocks_, begin = count * segment / segments_, end = count * (segment + 1) / segments_;
+    const bool once = end - begin == 1 && !s.causal;  // one block of queries sees all keys: nothing is added up
     for (int64_t j = 0; j < s.tk || j == 0; j += blocks_.length) {
       const int64_t keys = std::min(blocks_.length, s.tk - j), panels = (keys + tile_columns<float> - 1) / tile_columns<float>;
       const float *k = at.k + s.key(batch, first, j), *v = at.v + s.value(batch, first, j);
       pack_panels<float>({k, 1, s.hk * s.d}, s.d, keys, 0, panels, memory + packed_keys_);
       pack_panels<float>({v, 1, s.hk * s.dv}, s.dv, keys, 0, panels, memory + packed_values_);
-      copy_rows(k, s.hk * s.d, keys, s.d, 1.0f, memory + keys_);
-      std::fill_n(memory + key_sums_, keys * s.d, 0.0f);
-      std::fill_n(memory + value_sums_, keys * s.dv, 0.0f);
+      copy_rows(k, s.hk * s.d, keys, s.d, float(s.scale), memory + keys_);
+      Results sums{memory + key_sums_, s.d, memory + value_sums_, s.dv};
+      if (once) {
+        sums = {to.keys ? to.keys + j * to.key_row : nullptr, to.key_row, to.values ? to.values + j * to.value_row : nullptr, to.value_row};
+      } else {
+        std::fill_n(sums.keys, keys * s.d, 0.0f);
+        std::fill_n(sums.values, keys * s.dv, 0.0f);
+      }
       for (int64_t block = begin; block < end; block++) {
         const int64_t head = first + block / query_blocks_, part = block % query_blocks_;
         const Coming coming =
             block + 1 < end ? queries_ahead(at, batch, first, block + 1) : head_ahead(at, batch, first, j + blocks_.length);
-        run_block(run, at, memory, batch, head, s.tq * part / query_blocks_, s.tq * (part + 1) / query_blocks_, j, keys, coming);
+        run_block(run, at, memory, batch, head, s.tq * part / query_blocks_, s.tq * (part + 1) / query_blocks_, j, keys, sums, !once,
+                  coming);
       }
-      if (to.keys) write_rows(memory + key_sums_, keys, s.d, 1.0f, false, to.keys + j * to.key_row, to.key_row);
-      if (to.values) write_rows(memory + value_sums_, keys, s.dv, 1.0f, false, to.values + j * to.value_row, to.value_row);
+      if (once) continue;
+      if (to.keys) write_rows(memory + key_sums_, keys, s.d, false, to.keys + j * to.key_row, to.key_row);
+      if (to.values) write_rows(memory + value_sums_, keys, s.dv, false, to.values + j * to.value_row, to.value_row);
     }
   }
 
@@ -130,7 +138,7 @@ class AttentionBackward {
 
   /** Takes queries [begin, end) of one head against keys [first, first + keys). */
   void run_block(const AttentionRun& run, const AttentionGradients& at, float* memory, int64_t batch, int64_t head, int64_t begin,
-                 int64_t end, int64_t first, int64_t keys, const Coming& coming) const {
+                 int64_t end, int64_t first, int64_t keys, const Results& sums, bool add, const Coming& coming) const {
     const AttentionShape& s = shape_;
     const int64_t rows = end - begin, pitch = blocks_.length, count = std::clamp<int64_t>(run.reach(end - 1) - first, 0, keys);
     if (count == 0 && first > 0) return;
@@ -138,6 +146,10 @@ class AttentionBackward {
     float *queries = memory + queries_, *gradients = memory + gradients_, *weights = memory + weights_, *slopes = memory + slopes_;
     copy_rows(at.q + from, s.h * s.d, rows, s.d, float(s.scale), queries);
     copy_rows(at.g + y_from, s.h * s.dv, rows, s.dv, 1.0f, gradients);
+    // results lie far apart: what several blocks of keys give is summed near, and added to them row by row
+    const bool whole = blocks_.count == 1;
+    float* query_sums = whole && at.dq ? at.dq + from : memory + query_sums_;
+    const int64_t query_row = whole ? s.h * s.d : s.d;
     const int64_t tiles = tiles_in(rows, tile_rows);
     int64_t tile_index = 0;
     for_tiles(rows, tile_rows, [&](int64_t r0, int64_t r1) {
@@ -166,12 +178,12 @@ class AttentionBackward {
       MicroTile<float> tile{};
       tile.k = near, tile.a = slopes + r0 * pitch, tile.a_row = pitch, tile.a_step = 1;
       tile.b = memory + keys_, tile.b_step = s.d;
-      tile.c = memory + query_sums_ + r0 * s.d, tile.c_row = s.d;
+      tile.c = query_sums + r0 * query_row, tile.c_row = query_row;
       multiply_rows(tile, r1 - r0, s.d);
     });
-    if (at.dq) write_rows(memory + query_sums_, rows, s.d, float(s.scale), first > 0, at.dq + from, s.h * s.d);
-    if (at.dk) add_columns(run, slopes, queries, s.d, begin, rows, first, count, memory + key_sums_);
-    if (at.dv) add_columns(run, weights, gradients, s.dv, begin, rows, first, count, memory + value_sums_);
+    if (at.dq && !whole) write_rows(query_sums, rows, s.d, first > 0, at.dq + from, s.h * s.d);
+    if (at.dk) add_columns(run, slopes, queries, s.d, begin, rows, first, count, sums.keys, sums.key_row, add);
+    if (at.dv) add_columns(run, weights, gradients, s.dv, begin, rows, first, count, sums.values, sums.value_row, add);
   }
 
   /** Turns the scores in p into weights after dropout, and the weights' gradients in ds into those of the scores. */
@@ -192,29 +204,29 @@ class AttentionBackward {
   }
 
   /**
-   * sums[j] += Σ over queries i of x[i, j]·rows[i], for `count` keys from `first` on; queries before those that see a
-   * key are left out.
+   * sums[j] = (sums[j] +) Σ over queries i of x[i, j]·rows[i], for `count` keys from `first` on; queries before those
+   * that see a key are left out.
    */
   void add_columns(const AttentionRun& run, const float* x, const float* rows, int64_t n, int64_t begin, int64_t queries, int64_t first,
-                   int64_t count, float* sums) const {
+                   int64_t count, float* sums, int64_t sums_row, bool add) const {
     for_tiles(count, tile_rows, [&](int64_t j0, int64_t j1) {
       const int64_t skipped = std::clamp<int64_t>(run.first_query(first + j0) - begin, 0, queries);
       if (skipped == queries) return;
       MicroTile<float> tile{};
       tile.k = queries - skipped, tile.a = x + skipped * blocks_.length + j0, tile.a_row = 1, tile.a_step = blocks_.length;
       tile.b = rows + skipped * n, tile.b_step = n;
-      tile.c = sums + j0 * n, tile.c_row = n, tile.accumulate = true;
+      tile.c = sums + j0 * sums_row, tile.c_row = sums_row, tile.accumulate = add;
       multiply_rows(tile, j1 - j0, n);
     });
   }
 
-  /** to[i] = rows[i]·factor (+ to[i]) for rows of n elements. The rows of `to` are a stride apart. */
-  static void write_rows(const float* rows, int64_t count, int64_t n, float factor, bool add, float* to, int64_t stride) {
+  /** to[i] = rows[i] (+ to[i]) for rows of n elements. The rows of `to` are a stride apart. */
+  static void write_rows(const float* rows, int64_t count, int64_t n, bool add, float* to, int64_t stride) {
     for (int64_t i = 0; i < count; i++, rows += n, to += stride)
       for_lanes(
           n, [&](int64_t x, int m) __attribute__((always_inline)) {
-            const Vec scaled = load_lanes(rows + x, m) * factor;
-            store_lanes(to + x, add ? scaled + load_lanes(to + x, m) : scaled, m);
+            const Vec row = load_lanes(rows + x, m);
+            store_lanes(to + x, add ? row + load_lanes(to + x, m) : row, m);
           });
   }
 
@@ -242,7 +254,7 @@ class AttentionBackward {
   KeyBlocks blocks_;
   int64_t query_blocks_, rows_ = 0, segments_ = 1;
   Parts parts_;
-  size_t packed_keys_, packed_values_, keys_, key_sums_, value_sums_, queries_, query_sums_, gradients_, weights_, slopes_, keep_;
+  size_t packed_keys_, packed_values_, keys_, key_sums_, value_sums_, queries_, query_sums_ = 0, gradients_, weights_, slopes_, keep_;
   ThreadScratch scratch_;
   View key_parts_, value_parts_;  // sums of each segment
 };

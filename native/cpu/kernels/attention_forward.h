@@ -79,12 +79,18 @@ class AttentionForward {
     for (int64_t from = 0; from < reach || from == 0; from += blocks_.length) {
       const int64_t count = std::clamp<int64_t>(reach - from, 0, blocks_.length);
       multiply_panels(queries, rows, s.d, memory + keys_ + from * s.d, count, scores, blocks_.length);
+      // the largest scores first: each waits for the one before it in its row, and the rows of a tile do so side by
+      // side
+      float before[most_rows];
+      for (int64_t i = 0; i < rows; i++) {
+        const uint8_t* mask = run.mask_row(batch, head, begin + i);
+        before[i] = most[i];
+        most[i] = std::max(before[i],
+                           hide(scores + i * blocks_.length, mask ? mask + from : nullptr, own_keys(run, begin + i, from, count), count));
+      }
       for (int64_t i = 0; i < rows; i++) {
         float* row = scores + i * blocks_.length;
-        const int64_t own = std::clamp<int64_t>(run.reach(begin + i) - from, 0, count);
-        const uint8_t* mask = run.mask_row(batch, head, begin + i);
-        const float before = most[i], here = hide(row, mask ? mask + from : nullptr, own, count);
-        most[i] = std::max(before, here);
+        const int64_t own = own_keys(run, begin + i, from, count);
         if (most[i] == -__builtin_inff()) {  // no key so far, or only NaN
           const float rest = row_sum(row, own);
           if (rest != rest) total[i] = rest;
@@ -92,8 +98,8 @@ class AttentionForward {
           continue;
         }
         const float sum = exponentials(row, most[i], count);
-        if (from > 0 && most[i] > before) {
-          const float factor = exp(broadcast(before - most[i]))[0];
+        if (from > 0 && most[i] > before[i]) {
+          const float factor = exp(broadcast(before[i] - most[i]))[0];
           total[i] *= factor;
           scale_row(results + i * s.dv, factor, results + i * s.dv);
         }
@@ -115,6 +121,11 @@ class AttentionForward {
     if (!log_sum) return;
     for (int64_t i = 0; i < rows; i += width) store(total + i, load(most + i) + log(load(total + i)));
     std::copy_n(total, rows, log_sum + s.log_sum(batch, head, begin));
+  }
+
+  /** How many of the `count` keys from `from` on a query may look at. */
+  static int64_t own_keys(const AttentionRun& run, int64_t query, int64_t from, int64_t count) {
+    return std::clamp<int64_t>(run.reach(query) - from, 0, count);
   }
 
   /**
