@@ -18,7 +18,7 @@ import { type FileHandle, lstat, mkdir, open, readdir, readlink, realpath, renam
 import path from 'node:path'
 import { WeftError } from '../core/error.js'
 import { isStagingName, removeLeftovers, stagingName } from './leftovers.js'
-import { refusePublished } from './published.js'
+import { refusePublished, unpublish } from './published.js'
 import { RegularFile } from './regular_file.js'
 import { isSystemError, systemError } from '../core/system_error.js'
 import { makeFolder } from '../core/make_folder.js'
@@ -280,6 +280,7 @@ async function replace(
     await flushFolder(prepared)
     if (there || !(await appear(prepared, folder))) {
       await checkReplaceable(folder, isModel)
+      await unpublish(folder)
       await commit(prepared, folder)
     } else await flushFolder(parent)
   } catch (error) {

@@ -4,7 +4,7 @@ import path from 'node:path'
 import { isRecord } from '../core/tree.js'
 import { jsonOf } from './json_file.js'
 import { FORMAT } from './manifest.js'
-import { ENVELOPE_FILE } from './published.js'
+import { isSealed } from './published.js'
 
 /** Whole models in HDF5 are not read; Keras 3 reads them, and writes what is. */
 const FROM_HDF5 =
@@ -30,17 +30,18 @@ export async function recognize(place: string): Promise<{ what: string; hint: st
   if (facts.isFile()) return fileKind(place)
   if (!facts.isDirectory()) return undefined
   const names = new Set(await readdir(place).catch((): string[] => []))
-  if (names.has(ENVELOPE_FILE))
+  if (await isSealed(place))
     return {
       what: 'an encrypted model',
       hint: 'Load it with its key: loadPublished(folder, { modelKeys }) of weftjs/serve, or weftjs serve --model-key',
     }
-  if (names.has('saved_model.pb')) return foreign('a TensorFlow SavedModel')
-  if (names.has('model.json')) {
-    const json = await jsonOf(path.join(place, 'model.json'))
+  // a save that was under way has its files one level below
+  for (const name of ['.weft-commit/model.json', 'model.json']) {
+    const json = await jsonOf(path.join(place, name))
     if (json?.['format'] === FORMAT) return undefined
     if (json && isTfjs(json)) return foreign('a TensorFlow.js model', "Write loadTfjs('model.json')")
   }
+  if (names.has('saved_model.pb')) return foreign('a TensorFlow SavedModel')
   if (names.has('config.json')) {
     const config = await jsonOf(path.join(place, 'config.json'))
     if (config && (typeof config['model_type'] === 'string' || Array.isArray(config['architectures'])))

@@ -6,7 +6,7 @@ import { type Verbosity, whileWorking } from '../core/progress_bar.js'
 import { isRecord } from '../core/tree.js'
 import { recognize } from './foreign.js'
 import { jsonOf } from './json_file.js'
-import { ENVELOPE_FILE } from './published.js'
+import { isSealed } from './published.js'
 import type { AnyModel } from '../model/model.js'
 
 type Library = typeof import('../index.js')
@@ -66,13 +66,13 @@ export const FORMATS: readonly Format[] = [
   {
     name: 'keras',
     label: 'file of Keras 3',
-    holds: ({ path: file }) => /\.keras$/i.test(file),
+    holds: ({ path: file, folder }) => !folder && /\.keras$/i.test(file),
     load: (library, file, options) => shown(file, options, (rest) => library.loadKeras(file, rest)),
   },
   {
     name: 'onnx',
     label: 'ONNX file',
-    holds: ({ path: file }) => /\.onnx$/i.test(file),
+    holds: ({ path: file, folder }) => !folder && /\.onnx$/i.test(file),
     ends: /\.onnx$/i,
     load: (library, file, options) => library.importOnnx(file, options),
     save: (_, model, file) => model.exportOnnx(file),
@@ -153,7 +153,7 @@ export type LoadForeign = (library: Library, options?: LoadForeignOptions) => Pr
  */
 export async function foreignModel(place: string): Promise<LoadForeign | undefined> {
   const names = await readdir(place).catch(() => undefined)
-  if (names?.some((name) => OWN.has(name))) return undefined
+  if (names?.some((name) => OWN.has(name)) || (await isSealed(place))) return undefined
   const only = names?.filter((name) => /\.(keras|onnx)$/i.test(name)) ?? []
   // an exported model may have the config.json of what it was made of beside it
   const isDescribed =
@@ -164,4 +164,4 @@ export async function foreignModel(place: string): Promise<LoadForeign | undefin
   return load && ((library, options) => load(library, file, options))
 }
 /** What a saved model of Weft has, whole or while it is being saved to. */
-const OWN: ReadonlySet<string> = new Set(['weights.safetensors', '.weft-commit', ENVELOPE_FILE])
+const OWN: ReadonlySet<string> = new Set(['weights.safetensors', '.weft-commit'])

@@ -2,7 +2,7 @@
 import { rmdir, unlink } from 'node:fs/promises'
 import path from 'node:path'
 import { FILES, settle, TRAINING_FILE } from './folder.js'
-import { refusePublished } from './published.js'
+import { refusePublished, unpublish } from './published.js'
 import { inTurn } from './turns.js'
 import { isSystemError, systemError } from '../core/system_error.js'
 
@@ -15,6 +15,7 @@ export function removeModel(folder: string): Promise<void> {
     try {
       await refusePublished('remove', folder)
       await settle(folder)
+      await unpublish(folder)
       // the description goes last: what is left by a process that ends meanwhile is known as ours, and is replaced
       for (const name of [TRAINING_FILE, ...FILES]) await unlink(path.join(folder, name)).catch(ignore('ENOENT', 'ENOTDIR'))
       await rmdir(folder).catch(ignore('ENOENT', 'ENOTDIR', 'ENOTEMPTY', 'EEXIST', 'EBUSY'))

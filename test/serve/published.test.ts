@@ -126,6 +126,52 @@ test('a manifest.json of another program does not make a folder a version', asyn
   ])
 })
 
+test('sealed.json and manifest.sig of other programs do not either', async () => {
+  const root = at('strangers')
+  const files: Record<string, string>[] = [
+    { 'sealed.json': '{"kind":"SealedSecret"}' },
+    { 'manifest.sig': 'x' },
+    { 'manifest.json': '{"a":1}', 'manifest.sig': '{"keyId":"release","signature":"x"}' },
+  ]
+  for (const [i, own] of files.entries()) {
+    const place = path.join(root, `m${i}`)
+    await scaling(2).save(place)
+    for (const [name, text] of Object.entries(own)) writeFileSync(path.join(place, name), text)
+    await scaling(3).save(place)
+    await scaling(3).exportOnnx(path.join(place, 'net.onnx'))
+    for (const [name, text] of Object.entries(own)) assert.is(readFileSync(path.join(place, name), 'utf8'), text)
+    ;(await loadModel(place)).dispose()
+    assert.is((await publish(place, at('from-strangers'))).version, 1)
+  }
+  mkdirSync(path.join(root, 'browser'))
+  writeFileSync(path.join(root, 'browser', 'sealed.json'), '[]')
+  await scaling(2).exportTfjs(path.join(root, 'browser'))
+  assert.is((await publish(path.join(root, 'browser'), at('from-strangers'))).version, 1)
+})
+
+test('a signed version whose manifest is damaged is still one', async () => {
+  const { folder } = await publish(scaling(2), at('damaged'), { name: 'm', sign })
+  writeFileSync(path.join(folder, 'manifest.json'), '{"format":')
+  await rejects('ERR_ARGUMENT', /is version 1 of 'm', which was published/, scaling(3).save(folder))
+})
+
+test('a copy of a version is a folder like others: what is saved there takes its manifest away', async () => {
+  const { folder } = await publish(scaling(2), at('copied'), { name: 'm', sign })
+  for (const copy of [at('work'), at('other', '1'), at('m', '2')]) {
+    cpSync(folder, copy, { recursive: true })
+    await scaling(3).saveWeights(path.join(copy, 'more.safetensors'))
+    assert.ok(existsSync(path.join(copy, 'manifest.sig')))
+    await scaling(3).save(copy)
+    for (const name of ['manifest.json', 'manifest.sig']) assert.not(existsSync(path.join(copy, name)))
+    assert.equal((await (await loadModel(copy)).weights[0]!.array()) as unknown, [
+      [3, 0],
+      [0, 3],
+    ])
+  }
+  cpSync(folder, at('m', '1'), { recursive: true })
+  await rejects('ERR_ARGUMENT', /is version 1 of 'm', which was published/, scaling(3).save(at('m', '1')))
+})
+
 test('files that cannot be published are called what they are, with a way that works', async () => {
   const root = at('refused')
   mkdirSync(at('others'), { recursive: true })

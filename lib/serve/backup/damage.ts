@@ -3,8 +3,7 @@ import path from 'node:path'
 import { WeftError } from '../../core/error.js'
 import { MODEL_FILE } from '../../io/folder.js'
 import { formatOf } from '../../io/formats.js'
-import { jsonOf } from '../../io/json_file.js'
-import { type FileFacts, readManifest } from '../../io/manifest.js'
+import { type FileFacts, isSavedModel, readManifest } from '../../io/manifest.js'
 import { isPublished, MANIFEST_FILE } from '../../io/published.js'
 import { RegularFile } from '../../io/regular_file.js'
 import { isSystemError } from '../../core/system_error.js'
@@ -31,9 +30,16 @@ export async function damagedVersions(root: string, files: ReadonlyMap<string, F
 
 /**
  * Whether a manifest.json is that of a published version, perhaps a damaged one: other programs have such files too.
+ * One of a saved model that is no JSON is taken for ours.
  */
 async function isOurs(folder: string): Promise<boolean> {
-  return (await isPublished(folder)) || (await jsonOf(path.join(folder, MANIFEST_FILE))) === undefined
+  if (await isPublished(folder)) return true
+  try {
+    JSON.parse((await RegularFile.textIfThere(path.join(folder, MANIFEST_FILE))) ?? '{}')
+    return false
+  } catch {
+    return await isSavedModel(folder)
+  }
 }
 
 /** What the file lists; undefined where it is not as it was written. */

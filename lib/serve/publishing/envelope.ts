@@ -2,12 +2,11 @@
 // a new envelope alone; the files, and the manifest that is signed, stay as they are.
 import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto'
 import { WeftError } from '../../core/error.js'
-import { ENVELOPE_FILE } from '../../io/published.js'
+import { ENVELOPE_FILE, SEALED_FORMAT as FORMAT } from '../../io/published.js'
 import { RegularFile } from '../../io/regular_file.js'
 import type { ModelKey } from './model_keys.js'
 import type { VersionName } from './signed_manifest.js'
 
-const FORMAT = 'weft sealed model'
 const CIPHER = 'aes-256-gcm'
 const TAG_BYTES = 16
 
