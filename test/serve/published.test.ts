@@ -172,6 +172,24 @@ test('a copy of a version is a folder like others: what is saved there takes its
   await rejects('ERR_ARGUMENT', /is version 1 of 'm', which was published/, scaling(3).save(at('m', '1')))
 })
 
+test('a whole saved model is published, whatever lies beside it or is left to be moved', async () => {
+  const root = at('whole')
+  for (const name of ['half', 'beside', 'net.json']) await scaling(2).save(at('wholes', name))
+  mkdirSync(at('wholes', 'half', '.weft-commit'))
+  for (const name of ['model.json', 'training.json', 'optimizer.safetensors'])
+    renameSync(at('wholes', 'half', name), at('wholes', 'half', '.weft-commit', name))
+  writeFileSync(at('wholes', 'beside', 'saved_model.pb'), 'x')
+  for (const name of ['half', 'beside', 'net.json']) {
+    ;(await loadModel(at('wholes', name))).dispose()
+    const published = await publish(at('wholes', name), root)
+    assert.is(published.name, name)
+    ;(await loadPublished(published.folder)).dispose()
+  }
+  // one that is not whole is still said to be that
+  writeFileSync(at('wholes', 'beside', 'weights.safetensors'), 'x')
+  await rejects('ERR_FORMAT', /weights\.safetensors is not as it was saved/, publish(at('wholes', 'beside'), root))
+})
+
 test('files that cannot be published are called what they are, with a way that works', async () => {
   const root = at('refused')
   mkdirSync(at('others'), { recursive: true })

@@ -66,7 +66,7 @@ export async function publish(model: string | AnyModel, repository: string, opti
   checkCall('publish(model, repository, options)', arguments, OPTIONS)
   const { version, label } = options
   const given = typeof model === 'string' ? await placeOf(model) : undefined
-  const own = given && path.basename(given).replace(ENDING, '')
+  const own = given && path.basename(given).replace((await isFolder(given)) ? '' : ENDING, '')
   if (options.name === undefined && own !== undefined && VERSION.test(own))
     throw new WeftError('ERR_ARGUMENT', `publish: ${given} has the name of a version, not of a model`, {
       hint: "Say what the model is called: { name: 'digits' }, --name digits",
@@ -95,13 +95,24 @@ export async function publish(model: string | AnyModel, repository: string, opti
       if (label !== undefined) await moveLabel(folder, name, label, placed)
       return { name, version: placed, folder: path.join(folder, `${placed}`), signedBy: signer?.keyId, encryptedWith: key?.id }
     } catch (error) {
-      if (created !== undefined) await rmdir(target).catch(() => undefined)
+      if (created !== undefined) await removeEmpty(target, created)
       throw error
     }
   } catch (error) {
     throw systemError(`publish: ${target} cannot be written`, error, 'ERR_ARGUMENT')
   } finally {
     imported?.dispose()
+  }
+}
+
+/** Takes away the folders that were made, as far as nothing is in them. */
+async function removeEmpty(last: string, first: string): Promise<void> {
+  for (let folder = last; ; folder = path.dirname(folder)) {
+    const isGone = await rmdir(folder).then(
+      () => true,
+      () => false,
+    )
+    if (!isGone || folder === first) return
   }
 }
 
@@ -125,8 +136,6 @@ async function sourceAt(place: string): Promise<string | LoadForeign> {
       hint: 'Make the model, call loadWeights(file), and publish it',
     })
   }
-  const other = await recognize(found)
-  if (other) throw new WeftError('ERR_FORMAT', `publish: ${place} is ${other.what}`, { hint: other.hint })
   return await realpath(found)
 }
 
@@ -201,7 +210,7 @@ async function fill(
     await (dataKey ? writeSealed(place, dataKey, name, write) : writeNew(place, write))
     files.set(stored, await factsOfFile(place))
   }
-  if (typeof source === 'string') await copyModel(source, create)
+  if (typeof source === 'string') await copyModel(source, create).catch((error: unknown) => nameFound(source, error))
   else await writeModelFiles(source, folder, create)
   if (dataKey) {
     await writeText(path.join(folder, ENVELOPE_FILE), wrap(dataKey, of, key!))
@@ -211,6 +220,12 @@ async function fill(
   const text = signedManifestText({ ...of, files })
   await writeText(path.join(folder, MANIFEST_FILE), text)
   if (signer) await writeText(path.join(folder, SIGNATURE_FILE), signer.signatureText('manifest', text))
+}
+
+/** What is there in the place of a saved model, where that is known. */
+async function nameFound(place: string, error: unknown): Promise<never> {
+  const found = error instanceof WeftError && error.code === 'ERR_FORMAT' ? await recognize(place) : undefined
+  throw found ? new WeftError('ERR_FORMAT', `publish: ${place} is ${found.what}`, { hint: found.hint, cause: error }) : error
 }
 
 /** Copies the files of a saved model; ERR_FORMAT unless each is as it was saved. */
