@@ -10,7 +10,7 @@ export const CHUNK_BYTES: number = 8 << 20
 const MOST_JSON_BYTES = 256 << 20
 
 /** What stands where a regular file should. */
-export const kindOf = (facts: Stats): string => {
+export const kindOf = (facts: Pick<Stats, 'isDirectory' | 'isFIFO' | 'isSocket'>): string => {
   if (facts.isDirectory()) return 'a folder'
   if (facts.isFIFO()) return 'a named pipe'
   if (facts.isSocket()) return 'a socket'
