@@ -3,7 +3,6 @@
 import { createHash, createHmac } from 'node:crypto'
 import { closeSync, fstatSync, ftruncateSync, openSync, readFileSync, readSync, writeSync } from 'node:fs'
 import { open } from 'node:fs/promises'
-import { createInterface } from 'node:readline'
 import { WeftError } from '../core/error.js'
 import { systemError } from '../core/system_error.js'
 
@@ -141,18 +140,34 @@ export interface AuditVerdict {
   readonly broken?: { readonly line: number; readonly why: string }
 }
 
+/** The lines of a file, which is closed however that ends. */
+async function* linesOf(file: string): AsyncGenerator<string> {
+  try {
+    const handle = await open(file)
+    try {
+      let rest = ''
+      for await (const text of handle.createReadStream({ encoding: 'utf8', autoClose: false }) as AsyncIterable<string>) {
+        const lines = text.split('\n')
+        lines[0] = rest + lines[0]!
+        rest = lines.pop()!
+        for (const line of lines) yield line.replace(/\r$/, '')
+      }
+      if (rest !== '') yield rest
+    } finally {
+      await handle.close()
+    }
+  } catch (error) {
+    throw systemError(`audit: ${file} cannot be read`, error, 'ERR_ARGUMENT')
+  }
+}
+
 /** Follows the chain of a file from its first line to the last. */
 export async function verifyAudit({ file, key: keyFile }: Pick<AuditOptions, 'file' | 'key'>, head?: string): Promise<AuditVerdict> {
   const key = keyOf(keyFile)
   let lines = 0
   let last = FIRST
   const broken = (why: string): AuditVerdict => ({ lines, head: last, broken: { line: lines + 1, why } })
-  const input = (
-    await open(file).catch((error: unknown) => {
-      throw systemError(`audit: ${file} cannot be read`, error, 'ERR_ARGUMENT')
-    })
-  ).createReadStream()
-  for await (const line of createInterface({ input, crlfDelay: Number.POSITIVE_INFINITY })) {
+  for await (const line of linesOf(file)) {
     const hash = ENDING.exec(line)?.[1]
     if (hash === undefined) return broken('it has no hash at its end')
     const text = line.replace(ENDING, '}')

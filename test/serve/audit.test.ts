@@ -1,5 +1,5 @@
 // The audit log: a chain that shows what was changed, who was refused, and whether a line was tampered with.
-import { appendFileSync, existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { appendFileSync, existsSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs'
 import { execFile } from 'node:child_process'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -60,6 +60,24 @@ test('a chain goes on after a restart, and every change of it is found', async (
   assert.is(code, 1)
   assert.match(text, /line 5 is broken/)
   assert.is((await command()).code, 2)
+})
+
+test('a file is closed where the chain breaks off; a folder is named', async () => {
+  const file = at('long.jsonl')
+  writeFileSync(file, 'no hash here\n'.repeat(50_000))
+  assert.is((await verifyAudit({ file })).broken?.line, 1)
+  const open = readdirSync('/proc/self/fd').map((fd) => {
+    try {
+      return readlinkSync(`/proc/self/fd/${fd}`)
+    } catch {
+      return ''
+    }
+  })
+  assert.not.ok(open.includes(file))
+  const { code, text } = await command(folder)
+  assert.is(code, 1)
+  assert.match(text, /audit: .* cannot be read: it is a folder, a file is expected/)
+  assert.not.match(text, /\n {4}at /)
 })
 
 test('with a key nobody else can make a chain', async () => {
