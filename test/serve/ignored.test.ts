@@ -108,6 +108,30 @@ test('a model, or the folder of its versions, in the place of a repository; a re
   assert.is((await restore(at('backups'), at('models'), { check: true })).files, 7)
 })
 
+test('a folder of models may have files of other programs in it, and the file of a model beside them', async () => {
+  const files: Record<string, string>[] = [{ 'config.json': '{"port":80}' }, { 'serve.json': '{"public":"x"}' }, { 'model.json': '{}' }]
+  for (const [i, own] of files.entries()) {
+    const root = at(`mixed${i}`)
+    mkdirSync(root)
+    for (const [name, text] of Object.entries(own)) writeFileSync(path.join(root, name), text)
+    assert.is((await publish(scaling(2), root, { name: 'a' })).version, 1)
+    assert.is((await publish(scaling(2), root, { name: 'a' })).version, 2)
+    await (await serve({ repository: root, http: { port: 0 } })).close()
+  }
+  // a saved model with models below it
+  await scaling(2).save(at('above'))
+  await scaling(2).save(at('above', 'a', '1'))
+  await (await serve({ repository: at('above'), http: { port: 0 } })).close()
+  mkdirSync(at('exported'))
+  await scaling(2).exportOnnx(at('exported', 'digits.onnx'))
+  const { status, stdout } = spawnSync(process.execPath, [program, 'publish', 'digits.onnx', '.'], {
+    encoding: 'utf8',
+    cwd: at('exported'),
+    timeout: HANG_MS,
+  })
+  assert.equal([status, stdout], [0, 'digits/1 is published\n'])
+})
+
 test('a key that another process adds meanwhile is not lost', async () => {
   writeFileSync(at('many.json.lock'), '')
   const child = spawn(process.execPath, [program, 'key', 'mine', '--roles', 'read', '--file', 'many.json'], { cwd: base, stdio: 'ignore' })

@@ -4,6 +4,8 @@ import { lstat, open, readdir } from 'node:fs/promises'
 import { constants } from 'node:fs'
 import path from 'node:path'
 import { WeftError } from '../../core/error.js'
+import { formatOf } from '../../io/formats.js'
+import { isSavedModel } from '../../io/manifest.js'
 import { isPublished } from '../../io/published.js'
 import { MODEL_NAME, type ModelSettings, settingsOf, VERSION } from './settings.js'
 
@@ -17,6 +19,7 @@ export interface FoundModel {
 const SETTINGS_FILE = 'serve.json'
 /** What a folder with a model in it has, of ours or of another program. */
 export const MODEL_FILE: RegExp = /^(model|config)\.json$|\.(keras|onnx)$/i
+const LONE = /\.(keras|onnx)$/i
 const MOST_SETTINGS = 1 << 20
 
 /** Names of the models; what is no folder, a link, or has another kind of name is none. */
@@ -36,18 +39,35 @@ export async function checkRepository(what: string, root: string): Promise<void>
   const entries = await readdir(root, { withFileTypes: true })
   const files = entries.filter((entry) => entry.isFile()).map(({ name }) => name)
   const folders = entries.filter((entry) => entry.isDirectory()).map(({ name }) => name)
-  const isModel =
-    files.includes('model.json') || (await isPublished(root)) || (folders.length === 0 && files.some((name) => MODEL_FILE.test(name)))
-  if (isModel)
+  const hasModels = await holdsVersions(root, folders)
+  // a file in which a whole model is may lie beside the models that are published from it
+  const isFile = folders.length === 0 && what !== 'publish' && files.some((name) => LONE.test(name))
+  if (!hasModels && (isFile || (await isModelAt(root))))
     throw new WeftError('ERR_ARGUMENT', `${what}: ${root} is a model, not a folder of models`, {
       hint: `Put it into one: npx weftjs publish ${root} ./models`,
     })
-  let hasVersions = files.includes(SETTINGS_FILE)
-  for (const name of folders) hasVersions ||= VERSION.test(name) && (await isPublished(path.join(root, name)))
+  const numbers = folders.filter((name) => VERSION.test(name))
+  let hasVersions = files.includes(SETTINGS_FILE) && numbers.length > 0 && !hasModels
+  for (const name of numbers) hasVersions ||= await isPublished(path.join(root, name))
   if (hasVersions)
     throw new WeftError('ERR_ARGUMENT', `${what}: ${root} has the versions of one model, and is not a folder of models`, {
       hint: `Name the folder above it: ${path.dirname(root)}`,
     })
+}
+
+/** Whether files of a folder, taken together, are a model: told by what is in them. */
+async function isModelAt(root: string): Promise<boolean> {
+  if ((await isPublished(root)) || (await isSavedModel(root))) return true
+  return (await formatOf(root).catch(() => undefined))?.load !== undefined
+}
+
+/** Whether one of the folders is that of a model: it has folders with numbers for names. */
+async function holdsVersions(root: string, folders: readonly string[]): Promise<boolean> {
+  for (const name of folders.filter((one) => MODEL_NAME.test(one))) {
+    const entries = await readdir(path.join(root, name), { withFileTypes: true }).catch(() => [])
+    if (entries.some((entry) => entry.isDirectory() && VERSION.test(entry.name))) return true
+  }
+  return false
 }
 
 /** Undefined where there is no such model. A model saved right into its folder is version 1 of it. */
