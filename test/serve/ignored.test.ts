@@ -95,6 +95,7 @@ test('a model, or the folder of its versions, in the place of a repository; a re
     [['change-key', 'models/m', '--old', modelKey, '--new', modelKey], hasVersions],
     [['restore', 'backups', 'backups'], /lie in each other, and the backups would give way/],
     [['restore', 'backups', 'backups/objects'], /lie in each other/],
+    [['restore', 'backups', 'backups/snapshots/x'], /lie in each other/],
     [['restore', 'backups', '.'], /lie in each other/],
   ]
   for (const [args, message] of calls) {
@@ -105,7 +106,12 @@ test('a model, or the folder of its versions, in the place of a repository; a re
   }
   assert.equal(readdirSync(at('models')), ['m'])
   assert.equal(readdirSync(at('models', 'm')).sort(), ['1', 'serve.json'])
-  assert.is((await restore(at('backups'), at('models'), { check: true })).files, 7)
+  // where nothing gives way
+  for (const place of ['models', 'backups', 'backups/objects', '.'])
+    assert.is((await restore(at('backups'), at(place), { check: true })).files, 7)
+  assert.is((await restore(at('backups'), at('backups', 'restored'))).previous, undefined)
+  assert.is((await backup(at('models'), at('backups'))).files, 7)
+  assert.ok(existsSync(at('backups', 'restored', 'm', '1')))
 })
 
 test('a folder of models may have files of other programs in it, and the file of a model beside them', async () => {

@@ -56,7 +56,8 @@ export async function restore(backups: string, repository: string, options: Rest
     // beside the folder, so that a rename is enough
     const folder = link ? await realpath(target) : path.join(await realpath(path.dirname(target)), path.basename(target))
     const kept = await realpath(from)
-    if (isWithin(kept, folder) || isWithin(folder, kept))
+    const lies = isWithin(kept, folder) || ['objects', 'snapshots'].some((name) => isWithin(folder, path.join(kept, name)))
+    if (lies && !options.check)
       throw new WeftError('ERR_ARGUMENT', `restore: ${repository} and ${backups} lie in each other, and the backups would give way`, {
         hint: 'Choose a folder beside the backups',
       })
