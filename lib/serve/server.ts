@@ -98,12 +98,14 @@ export async function serve(options: ServeOptions): Promise<Server> {
     )
     for (const [name, model] of Object.entries(options.models ?? {})) await repository.add(name, model)
     const known = await repository.names()
-    for (const name of options.load ?? [])
+    const given = new Set(Object.keys(options.models ?? {}))
+    const wanted = options.load?.filter((name) => !given.has(name)) ?? known
+    for (const name of wanted)
       if (!known.includes(name))
         throw new WeftError('ERR_ARGUMENT', `serve: load names ${show(name)}, which the repository does not have`, {
           hint: known.length > 0 ? `It has ${known.slice(0, 10).join(', ')}` : 'It is empty',
         })
-    for (const name of options.load ?? known) await repository.load(name).catch((error: unknown) => failed(name, error))
+    for (const name of wanted) await repository.load(name).catch((error: unknown) => failed(name, error))
     if (repository.ready().length === 0) log.warn({ repository: options.repository }, 'no model is served')
     const authenticator = new Gate(authenticatorOf(options, log), { rate: options.rate, audit })
     closers.push(() => authenticator.close())

@@ -138,6 +138,19 @@ test('a folder of models may have files of other programs in it, and the file of
   assert.equal([status, stdout], [0, 'digits/1 is published\n'])
 })
 
+test('models of the program may be named among those to load', async () => {
+  const digits = scaling(2)
+  const server = await serve({ models: { digits }, repository: at('named'), load: ['digits', 'm'], http: { port: 0 } })
+  try {
+    const index = await fetch(`${server.address.http}/v2/repository/index`, { method: 'POST', body: '{}' })
+    const found = ((await index.json()) as { name: string; state: string }[]).map(({ name, state }) => `${name} ${state}`)
+    assert.equal(found.sort(), ['digits READY', 'm READY'])
+  } finally {
+    await server.close()
+    digits.dispose()
+  }
+})
+
 test('a key that another process adds meanwhile is not lost', async () => {
   writeFileSync(at('many.json.lock'), '')
   const child = spawn(process.execPath, [program, 'key', 'mine', '--roles', 'read', '--file', 'many.json'], { cwd: base, stdio: 'ignore' })
