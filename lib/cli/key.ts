@@ -40,7 +40,7 @@ export async function run(args: string[]): Promise<number> {
     renameSync(`${place}.new`, place)
   }
   try {
-    const place = await realPlace(path.resolve(file))
+    const place = await realPlace(path.resolve(file), { makes: false })
     // a key that another process adds meanwhile is not lost
     await inTurn(place, () => add(place), { lock: true })
   } catch (error) {

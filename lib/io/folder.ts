@@ -170,9 +170,10 @@ export async function flushFolder(folder: string): Promise<void> {
 }
 
 /**
- * The real path of a folder or file, which need not be there yet, nor the one a link names. Makes the folders above it.
+ * The real path of a folder or file, which need not be there yet, nor the one a link names. Makes the folders above it,
+ * unless `makes` is false: they are then to be there.
  */
-export async function realPlace(wanted: string): Promise<string> {
+export async function realPlace(wanted: string, { makes = true }: { makes?: boolean } = {}): Promise<string> {
   let folder = wanted
   for (let links = 0; links < 40; links++) {
     try {
@@ -185,7 +186,7 @@ export async function realPlace(wanted: string): Promise<string> {
       folder = path.resolve(path.dirname(folder), target)
       continue
     }
-    await makeFolder(path.dirname(folder))
+    if (makes) await makeFolder(path.dirname(folder))
     return path.join(await realpath(path.dirname(folder)), path.basename(folder))
   }
   return folder

@@ -63,6 +63,10 @@ test('what would be ignored, or break off in the middle, is said at the start', 
     assert.not.match(err, /\n {4}at /)
   }
   assert.not(existsSync(at('late.json')))
+  const { code, err } = weftjs('key', 'typo', '--roles', 'read', '--file', 'typo/deep/keys.json')
+  assert.is(code, 1)
+  assert.match(err, /key: typo\/deep\/keys\.json cannot be written: it does not exist/)
+  assert.not(existsSync(at('typo')))
   const models = { m: scaling(2) }
   const wrong: [object, RegExp][] = [
     [{ models, http: false }, /without REST and gRPC nobody can ask it/],
