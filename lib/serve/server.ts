@@ -6,6 +6,7 @@ import { destination, type Logger, pino } from 'pino'
 import { WeftError } from '../core/error.js'
 import { integer } from '../core/checks.js'
 import { checkCall, checkOptions, type OptionTable, show } from '../core/options.js'
+import { warnOnce } from '../core/warnings.js'
 import { AuditLog } from './audit.js'
 import { ApiKeys } from './auth/api_keys.js'
 import { Gate } from './auth/gate.js'
@@ -155,7 +156,14 @@ function authenticatorOf({ auth }: ServeOptions, log: Logger): Authenticator {
   const keys =
     apiKeys === undefined
       ? undefined
-      : new ApiKeys(apiKeys, (err) => log.error({ err }, 'the file of API keys cannot be read; the keys stay as they were'))
+      : new ApiKeys(
+          apiKeys,
+          (err) => log.error({ err }, 'the file of API keys cannot be read; the keys stay as they were'),
+          (reason) => {
+            if (log.isLevelEnabled('warn')) log.warn(`${reason}; it opens nothing`)
+            else warnOnce('WEFT_API_KEY', `${reason}; it opens nothing`, reason)
+          },
+        )
   const tokens = oidc && new Oidc(oidc, (err) => log.error({ err }, 'the identity provider cannot be asked'))
   if (keys && tokens) return new KeysAndTokens(keys, tokens)
   return keys ?? tokens ?? open

@@ -40,7 +40,11 @@ async function app() {
   await repository.add('m', scaling(2))
   await repository.add('other', scaling(2))
   const service = new Service(repository, 'explicit', limitsOf('test'), undefined, explainLimits(true))
-  const authenticator = new ApiKeys(file, (error) => assert.unreachable(String(error)))
+  const authenticator = new ApiKeys(
+    file,
+    (error) => assert.unreachable(String(error)),
+    (reason) => assert.unreachable(reason),
+  )
   const lines: string[] = []
   const log = pino({ level: 'info' }, { write: (line: string) => lines.push(line) })
   const metrics = new Metrics()
@@ -130,7 +134,11 @@ test('logs have who, what and how long, and neither keys nor values', async () =
 })
 
 test('a key that is taken out of the file is refused; a broken file changes nothing', () => {
-  const keys = new ApiKeys(file, () => undefined)
+  const keys = new ApiKeys(
+    file,
+    () => undefined,
+    () => undefined,
+  )
   const known = (): boolean => codeOf(() => keys.authenticate({ authorization: `bearer ${made.read.key}` })) === undefined
   assert.ok(known())
   write([made.predict.entry])
@@ -153,6 +161,7 @@ test('a key that is taken out of the file is refused; a broken file changes noth
   const timed = new ApiKeys(
     file,
     () => undefined,
+    () => undefined,
     () => now,
   )
   assert.is(timed.authenticate({ apiKey: soon.key }).id, 'soon')
@@ -162,6 +171,39 @@ test('a key that is taken out of the file is refused; a broken file changes noth
     'ERR_UNAUTHENTICATED',
   )
   timed.close()
+})
+
+test('a key for models which no model can be opens nothing, and says so; the others of its file are as they are', () => {
+  const reasons: string[] = []
+  const { read: one, predict: two } = made
+  const bad = { ...one.entry, models: ['*'] }
+  write([bad, two.entry])
+  const keys = new ApiKeys(
+    file,
+    (error) => assert.unreachable(String(error)),
+    (reason) => reasons.push(reason),
+  )
+  const code = (key: string): string | undefined => codeOf(() => keys.authenticate({ apiKey: key }))
+  assert.equal([code(one.key), code(two.key)], ['ERR_UNAUTHENTICATED', undefined])
+  assert.equal(reasons, ['API key \'read\': models are names of models, without patterns, got ["*"]'])
+  // and when it is read again, what else was changed counts
+  write([bad])
+  keys.refresh()
+  assert.equal([code(one.key), code(two.key)], ['ERR_UNAUTHENTICATED', 'ERR_UNAUTHENTICATED'])
+  write([one.entry, two.entry])
+  keys.refresh()
+  assert.equal([code(one.key), code(two.key)], [undefined, undefined])
+  assert.is(reasons.length, 2)
+  keys.close()
+})
+
+test('a server with a key that opens nothing starts, and warns of it', async () => {
+  write([{ ...made.read.entry, models: ['m-*'] }])
+  const lines: string[] = []
+  const log = pino({ level: 'warn' }, { write: (line: string) => lines.push(line) })
+  const server = await serve({ models: { m: scaling(2) }, http: { port: 0 }, auth: { apiKeys: file }, log })
+  await server.close()
+  assert.match(lines.join(''), /API key 'read': models are names of models, without patterns, got .*m-\*.*; it opens nothing/)
 })
 
 test('files of keys that are not as they should be stop the start', async () => {

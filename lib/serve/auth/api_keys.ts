@@ -33,7 +33,8 @@ const hashOf = (key: string): string => `sha256:${createHash('sha256').update(ke
 export function createApiKey(entry: Omit<ApiKeyEntry, 'hash'>): { key: string; entry: ApiKeyEntry } {
   const key = `weft_${randomBytes(32).toString('base64url')}`
   const made = { ...entry, hash: hashOf(key) }
-  checkEntry(made)
+  const wrong = refusal(checkEntry(made))
+  if (wrong !== undefined) throw new WeftError('ERR_ARGUMENT', wrong)
   return { key, entry: made }
 }
 
@@ -45,13 +46,19 @@ function checkEntry(value: unknown): ApiKeyEntry {
   if (!HASH.test(hash ?? '')) throw new WeftError('ERR_ARGUMENT', `API key '${id}': hash is 'sha256:' and 64 hexadecimal digits`)
   if (!Array.isArray(roles) || roles.length === 0 || roles.some((role) => !ROLES.includes(role)))
     throw new WeftError('ERR_ARGUMENT', `API key '${id}': roles are some of ${ROLES.join(', ')}, got ${show(roles)}`)
-  if (models?.some((model) => typeof model !== 'string' || !MODEL_NAME.test(model)))
-    throw new WeftError('ERR_ARGUMENT', `API key '${id}': models are names of models, without patterns, got ${show(models)}`)
+  if (models?.some((model) => typeof model !== 'string'))
+    throw new WeftError('ERR_ARGUMENT', `API key '${id}': models are names of models, got ${show(models)}`)
   if (expires !== undefined && Number.isNaN(Date.parse(expires)))
     throw new WeftError('ERR_ARGUMENT', `API key '${id}': expires is a date, got ${show(expires)}`)
   if (rate !== undefined) checkRate(`API key '${id}': rate`, rate)
   return value as ApiKeyEntry
 }
+
+/** Why a key is refused that is for models which no model can be; the others of its file are not. */
+const refusal = ({ id, models }: ApiKeyEntry): string | undefined =>
+  models?.every((model) => MODEL_NAME.test(model)) === false
+    ? `API key '${id}': models are names of models, without patterns, got ${show(models)}`
+    : undefined
 
 interface Known {
   readonly principal: Principal
@@ -65,14 +72,15 @@ export class ApiKeys implements Authenticator {
 
   /**
    * ERR_FORMAT where the file is not as it should be. `failed` is told when it is not later on; the keys stay as they
-   * were.
+   * were. `refused` is told of a key that opens nothing, each time that the file is read.
    */
   constructor(
     file: string,
     failed: (error: unknown) => void,
+    refused: (reason: string) => void,
     private readonly now: () => number = Date.now,
   ) {
-    this.keys = new WatchedFiles([file], () => read(file), failed, CHECK_MS)
+    this.keys = new WatchedFiles([file], () => read(file, refused), failed, CHECK_MS)
   }
 
   /** Reads the file again if it was changed. */
@@ -107,7 +115,10 @@ function textOf(file: string): string {
   }
 }
 
-/** The keys of a file's text. ERR_FORMAT that names the file where it is not as it should be. */
+/**
+ * The keys of a file's text. ERR_FORMAT that names the file where it is not as it should be. A key whose `models` are
+ * no names is among them; a server refuses that one.
+ */
 export function readApiKeys(text: string, file: string): ApiKeyEntry[] {
   try {
     const { keys, ...rest } = JSON.parse(text) as { keys: unknown }
@@ -118,10 +129,15 @@ export function readApiKeys(text: string, file: string): ApiKeyEntry[] {
   }
 }
 
-const read = (file: string): ReadonlyMap<string, Known> =>
-  new Map(
-    readApiKeys(textOf(file), file).map(({ id, hash, roles, models, expires, rate }): [string, Known] => {
+function read(file: string, refused: (reason: string) => void): ReadonlyMap<string, Known> {
+  const known = new Map<string, Known>()
+  for (const entry of readApiKeys(textOf(file), file)) {
+    const { id, hash, roles, models, expires, rate } = entry
+    const wrong = refusal(entry)
+    if (wrong === undefined) {
       const principal = new Principal(id, new Set(roles), models && new Set(models), rate)
-      return [hash, { principal, expires: expires === undefined ? Number.POSITIVE_INFINITY : Date.parse(expires) }]
-    }),
-  )
+      known.set(hash, { principal, expires: expires === undefined ? Number.POSITIVE_INFINITY : Date.parse(expires) })
+    } else refused(wrong)
+  }
+  return known
+}
