@@ -36,8 +36,7 @@ class CpuDevice final : public Device {
     if (memory == nullptr) blocks_.drop(), memory = fresh();
     if (memory == nullptr) return nullptr;
     cpu::prefer_huge_pages(memory, rounded);
-    blocks_.lend(memory, rounded);
-    return memory;
+    return blocks_.lend(memory, rounded);
   }
   void release(void* memory) override {
     if (!blocks_.give(memory)) std::free(memory);

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdlib>
 #include <mutex>
+#include <new>
 #include <unordered_map>
 #include <vector>
 
@@ -19,18 +20,20 @@ class KeptBlocks {
     for (size_t i = kept_.size(); i-- > 0;) {
       if (kept_[i].bytes != bytes) continue;
       void* const memory = kept_[i].memory;
+      if (!note(memory, bytes)) return nullptr;  // the block stays kept
       kept_.erase(kept_.begin() + ptrdiff_t(i));
       kept_bytes_ -= bytes;
-      lent_.emplace(memory, bytes);
       return memory;
     }
     return nullptr;
   }
 
-  /** Notes a block of std::aligned_alloc() that is in use from now on. */
-  void lend(void* memory, size_t bytes) {
+  /** Notes a block of std::aligned_alloc() that is in use from now on. Null, and the block free, where that fails. */
+  void* lend(void* memory, size_t bytes) {
     std::lock_guard lock(mutex_);
-    lent_.emplace(memory, bytes);
+    if (note(memory, bytes)) return memory;
+    std::free(memory);
+    return nullptr;
   }
 
   /** Takes a block back. Returns false where it was not lent: it is the caller's to free. */
@@ -61,6 +64,12 @@ class KeptBlocks {
     void* memory;
     size_t bytes;
   };
+  /** False where there is no memory for the note. */
+  bool note(void* memory, size_t bytes) {
+    try {
+      return lent_.emplace(memory, bytes).second;
+    } catch (const std::bad_alloc&) { return false; }
+  }
   void drop_oldest() {
     std::free(kept_.front().memory);
     kept_bytes_ -= kept_.front().bytes;
