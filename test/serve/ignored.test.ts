@@ -81,7 +81,8 @@ test('what would be ignored, or break off in the middle, is said at the start', 
 })
 
 test('a model, or the folder of its versions, in the place of a repository; a repository and its backups in each other', async () => {
-  await scaling(2).save(at('trained'))
+  for (const name of ['trained', 'broken']) await scaling(2).save(at(name))
+  writeFileSync(at('broken', 'model.json'), '{')
   await publish(scaling(2), at('models'), { name: 'm', modelKey, label: 'stable' })
   await backup(at('models'), at('backups'))
   mkdirSync(at('only'))
@@ -91,6 +92,7 @@ test('a model, or the folder of its versions, in the place of a repository; a re
   const calls: [string[], RegExp][] = [
     [['serve', 'trained', '--http', '0'], isModel],
     [['serve', 'only', '--http', '0'], isModel],
+    [['serve', 'broken', '--http', '0'], isModel],
     [['serve', 'models/m/1', '--http', '0'], isModel],
     [['serve', 'models/m', '--http', '0'], hasVersions],
     [['serve', 'only/net.onnx', '--http', '0'], /only\/net\.onnx cannot be read: a part of the path is not a folder/],

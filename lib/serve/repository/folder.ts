@@ -4,6 +4,7 @@ import { lstat, open, readdir } from 'node:fs/promises'
 import { constants } from 'node:fs'
 import path from 'node:path'
 import { WeftError } from '../../core/error.js'
+import { FILES } from '../../io/folder.js'
 import { formatOf } from '../../io/formats.js'
 import { isSavedModel } from '../../io/manifest.js'
 import { isPublished } from '../../io/published.js'
@@ -42,7 +43,7 @@ export async function checkRepository(what: string, root: string): Promise<void>
   const hasModels = await holdsVersions(root, folders)
   // a file in which a whole model is may lie beside the models that are published from it
   const isFile = folders.length === 0 && what !== 'publish' && files.some((name) => LONE.test(name))
-  if (!hasModels && (isFile || (await isModelAt(root))))
+  if (!hasModels && (isFile || (await isModelAt(root, files))))
     throw new WeftError('ERR_ARGUMENT', `${what}: ${root} is a model, not a folder of models`, {
       hint: `Put it into one: npx weftjs publish ${root} ./models`,
     })
@@ -55,9 +56,9 @@ export async function checkRepository(what: string, root: string): Promise<void>
     })
 }
 
-/** Whether files of a folder, taken together, are a model: told by what is in them. */
-async function isModelAt(root: string): Promise<boolean> {
-  if ((await isPublished(root)) || (await isSavedModel(root))) return true
+/** Whether files of a folder, taken together, are a model: told by what is in them, or all names of a saved one. */
+async function isModelAt(root: string, files: readonly string[]): Promise<boolean> {
+  if (FILES.every((name) => files.includes(name)) || (await isPublished(root)) || (await isSavedModel(root))) return true
   return (await formatOf(root).catch(() => undefined))?.load !== undefined
 }
 
