@@ -1,7 +1,7 @@
 // Runs all bench programs one after the other and keeps their figures as bench/results/cpu/<date>-<instruction
 // set>.json. WEFT_CPU_LEVEL=avx2 holds all sides that can be held to that instruction set.
 //
-// `--level avx2` (or avx512, portable) does this for the rows that have a goal, in short rounds of some minutes, and
+// `--level avx2` (or avx512, portable) does this for the rows that have a goal, in some thirty minutes, and
 // prints one table of them: `node tables.mjs` puts the table into docs/performance.md.
 import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
