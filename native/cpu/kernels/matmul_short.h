@@ -106,9 +106,8 @@ template <int sums> void short_sums(const float* a, const float* b, float* c, in
     };
     int64_t i = 0;
     // a masked store costs more than the sums of a few terms
-    if constexpr (tile_shapes.masks_cost)
-      if (end - j >= vectors * width)
-        for (; i + rows_at_once <= m; i += rows_at_once) multiply_rows.template operator()<rows_at_once, true>(i);
+    if (end - j >= vectors * width)
+      for (; i + rows_at_once <= m; i += rows_at_once) multiply_rows.template operator()<rows_at_once, true>(i);
     for (; i + rows_at_once <= m; i += rows_at_once) multiply_rows.template operator()<rows_at_once, false>(i);
     for (; i < m; i++) multiply_rows.template operator()<1, false>(i);
   }

@@ -23,7 +23,10 @@ enum class Beside { nothing, fetch, keep };
 constexpr int64_t rows_ahead = 32;
 constexpr int64_t long_enough = 64;  // sums of fewer terms are over before a fetch could help
 constexpr int64_t few_lines = 8;
-/** `whole`: the last vector has all its lanes, so that no mask is needed. */
+/**
+ * `whole`: the last vector has all its lanes, so that no mask is needed. With AVX-512 too a load with a mask is a second
+ * operation on Intel's processors, on one of the two units that should multiply: tiles of 14 rows lose 3 % to it.
+ */
 template <class T, int rows, int vectors, Rows kind, Beside beside, bool whole>
 __attribute__((noinline)) void run_tile(const MicroTile<T>& tile) {
   using V = Vector<T>;
@@ -157,9 +160,9 @@ template <int rows, int vectors, Beside beside, bool whole> void run_rows(const 
   run_tile<float, rows, vectors, Rows::strided, beside, whole>(tile);
 }
 
-/** Where masks cost something, tiles of whole vectors have kernels without. */
+/** Tiles of whole vectors have kernels without masks. */
 template <int rows, int vectors, Beside beside> void run_beside(const MicroTile<float>& tile) {
-  if constexpr (tile_shapes.masks_cost && vectors == 2)
+  if constexpr (vectors == 2)
     if (all_lanes(tile.last)) return run_rows<rows, vectors, beside, true>(tile);
   run_rows<rows, vectors, beside, false>(tile);
 }
@@ -220,10 +223,8 @@ void multiply_tile(const MicroTile<double>& tile, int rows, int vectors) {
 void multiply_gathered_tile(const MicroTile<float>& tile, int rows, int vectors) {
   constexpr auto heights = std::make_integer_sequence<int, gathered_rows>();
   static constexpr std::array kernels = {gathered_kernels<float, 1, false>(heights), gathered_kernels<float, 2, false>(heights)};
-  if constexpr (tile_shapes.masks_cost) {
-    static constexpr auto whole = gathered_kernels<float, 2, true>(heights);
-    if (vectors == 2 && all_lanes(tile.last)) return whole[size_t(rows - 1)](tile);
-  }
+  static constexpr auto whole = gathered_kernels<float, 2, true>(heights);
+  if (vectors == 2 && all_lanes(tile.last)) return whole[size_t(rows - 1)](tile);
   kernels[size_t(vectors - 1)][size_t(rows - 1)](tile);
 }
 void multiply_gathered_tile(const MicroTile<double>& tile, int rows, int vectors) { run_parts(tile, tile.rows_at, rows, vectors); }

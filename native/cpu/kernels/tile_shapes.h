@@ -17,7 +17,6 @@ struct TileShapes {
   int query_tiles, query_tiles_of_few_keys;              // tiles of queries that meet a block of keys in attention's gradient
   bool keep;                                             // tiles pack what they read, and fetch what comes next; needs masked stores
   bool keep_a;                                           // the first tiles of a transposed a pack it; their rows fill a line
-  bool masks_cost;                                       // vectors whose lanes are chosen by a mask take longer to load or store
 };
 constexpr TileShapes few_registers{.rows = 6,
                                    .gathered_rows = 5,
@@ -34,8 +33,7 @@ constexpr TileShapes few_registers{.rows = 6,
                                    .query_tiles = 11,
                                    .query_tiles_of_few_keys = 22,
                                    .keep = true,
-                                   .keep_a = false,
-                                   .masks_cost = true};
+                                   .keep_a = false};
 constexpr TileShapes many_registers{.rows = 14,
                                     .gathered_rows = 9,
                                     .step_rows = 9,
@@ -51,8 +49,7 @@ constexpr TileShapes many_registers{.rows = 14,
                                     .query_tiles = 5,
                                     .query_tiles_of_few_keys = 5,
                                     .keep = true,
-                                    .keep_a = true,
-                                    .masks_cost = false};
+                                    .keep_a = true};
 constexpr TileShapes without_masks(TileShapes shapes) {
   shapes.keep = false;
   return shapes;
