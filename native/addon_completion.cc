@@ -35,8 +35,9 @@ void close(Addon& self) {
   self.allocated.clear();
 }
 
-/** Lets a thread run that waits for this thread's processor. It does nothing else, so it needs no guard. */
+/** Called in each turn that looks for an end in vain: lets a thread run that waits for this thread's processor. */
 Napi::Value give_way(const Napi::CallbackInfo& info) {
+  addon(info.Env()).environment->load.looked();
   sched_yield();
   return info.Env().Undefined();
 }

@@ -10,6 +10,8 @@
 #include <string>
 #include <vector>
 
+#include "thread_load.h"
+
 namespace weft {
 
 /** What went wrong in a run. */
@@ -33,6 +35,7 @@ class Environment {
   double* status = nullptr;
   std::function<void()> signal;  // tells JavaScript that tickets have finished
   double submitted = 0;          // tickets given so far; only the JavaScript thread uses it
+  ThreadLoad load;               // of the JavaScript thread, which makes the environment
 
   /**
    * Notes that a run is done. Runs may end in any order of their tickets. Where the call throws for want of memory, it

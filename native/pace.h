@@ -17,15 +17,22 @@ namespace weft {
  * of them. So means are taken over spans of some milliseconds, and a good one of the newest spans decides. What was
  * chosen stays until a trial of the other way has shown that this one is better. Trials come again and again: as often
  * as they cost a small share of all time.
+ *
+ * No time of a run shows that its second thread holds up JavaScript, and with it what comes next. So where JavaScript
+ * computes on one of two processors, short runs leave it that one.
  */
 class Pace {
  public:
-  /** Whether the next run goes to one thread: all threads would gain little, or it is one thread's turn to be tried. */
-  bool alone() {
+  /**
+   * Whether the next run goes to one thread: all threads would gain little, or it is one thread's turn to be tried.
+   * `crowded`: the thread that asked for the run computes, on one of two processors.
+   */
+  bool alone(bool crowded = false) {
     runs_++, runs_elsewhere_++;
+    crowded_ = crowded && together_.best() <= worth_crowding;
     // the first run meets cold memory and tells nothing; long runs always gain from more threads
     if (runs_ == 1 || together_.best() > worth_all) return false;
-    if (!divides_) return true;
+    if (!divides_ || crowded_) return true;
     if (!trying_ && due()) begin_trial();
     return trying_ ? !prefers_alone_ : prefers_alone_;
   }
@@ -49,7 +56,7 @@ class Pace {
       since_ += microseconds;
       estimate.forget(now_ - memory);
     }
-    expect((prefers_alone_ || !divides_ ? alone_ : together_).usual());
+    expect((prefers_alone_ || crowded_ || !divides_ ? alone_ : together_).usual());
   }
 
   /** Notes a run that the thread which asked for it did by itself. */
@@ -159,11 +166,13 @@ class Pace {
 
   void expect(double microseconds) {
     expected_.store(microseconds < unknown ? microseconds : 0, std::memory_order_relaxed);
-    expects_all_.store(!prefers_alone_ && divides_, std::memory_order_relaxed);
+    expects_all_.store(!prefers_alone_ && !crowded_ && divides_, std::memory_order_relaxed);
   }
 
   /** Microseconds of a run on all threads from which on one thread is never tried. */
   static constexpr double worth_all = 30'000;
+  /** The same beside a thread that computes: some turns of the system's scheduler, so that nobody is held up for long. */
+  static constexpr double worth_crowding = 5'000;
   /** All threads are used where they are faster by this factor. */
   static constexpr double worth_waking = 1.08;
   /** After so many microseconds, or runs, the system has given each thread a core of its own. */
@@ -184,7 +193,7 @@ class Pace {
   /** After so many runs that another thread did a trial of the asking thread is worth its time. */
   static constexpr int seldom = 64;
   Estimate alone_, together_;
-  bool prefers_alone_ = false, divides_ = false;
+  bool prefers_alone_ = false, divides_ = false, crowded_ = false;
   bool trying_ = false, settling_ = false;
   int tries_ = 0;                              // runs of the trial under way
   double now_ = 0;                             // microseconds of all runs

@@ -91,7 +91,8 @@ void Queue::do_short(Job job, std::unique_lock<std::mutex>& lock) {
 void Queue::run_at_pace(Flight& flight, bool here) {
   using Clock = std::chrono::steady_clock;
   Pace& pace = flight.job.program->pace;
-  const bool alone = here || pace.alone();
+  const bool crowded = !here && device_.fills_two_processors() && flight.job.environment->load.computes();
+  const bool alone = here || pace.alone(crowded);
   const WorkAlone by_itself(device_, alone);
   if (!here) keep_apart(&flight.job.processor, 1);
   if (!alone) device_.expect_work(true);
