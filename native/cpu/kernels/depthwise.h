@@ -61,29 +61,34 @@ template <class T> class DepthwiseForward {
 
  private:
   void run_row(const T* in, const T* kernel, const T* bias, T* out) const {
-    constexpr int lanes = lanes_of<T>;
-    for (int64_t j = 0; j < s_.o; j += lanes) {
-      const MaskOf<T> mask = lanes_below<T>(int(std::min<int64_t>(lanes, s_.o - j)));
-      const Vector<T> start = bias ? load_masked(bias + j, mask) : Vector<T>{};
-      int64_t x = 0;
-      for (; x + 8 <= s_.ow; x += 8) run_pixels<8>(in + j, kernel + j, start, mask, x, out + j);
-      for (; x < s_.ow; x++) run_pixels<1>(in + j, kernel + j, start, mask, x, out + j);
-    }
+    int64_t x = 0;
+    for (; x + 8 <= s_.ow; x += 8) run_pixels<8>(in, kernel, bias, x, out);
+    for (; x + 4 <= s_.ow; x += 4) run_pixels<4>(in, kernel, bias, x, out);
+    for (; x < s_.ow; x++) run_pixels<1>(in, kernel, bias, x, out);
   }
 
-  template <int pixels>
-  WEFT_INLINE void run_pixels(const T* in, const T* kernel, Vector<T> start, MaskOf<T> mask, int64_t x, T* out) const {
+  /** Some neighbouring pixels, all their channels: memory is read from one end to the other. */
+  template <int pixels> void run_pixels(const T* in, const T* kernel, const T* bias, int64_t x, T* out) const {
+    for (int64_t j = 0; j < s_.o; j += lanes_of<T>)
+      with_lanes<T>(s_.o - j, [&](auto used) { run_channels<pixels>(in + j, kernel + j, bias ? bias + j : nullptr, used, x, out + j); });
+  }
+
+  template <int pixels, class Lanes>
+  WEFT_INLINE void run_channels(const T* in, const T* kernel, const T* bias, Lanes used, int64_t x, T* out) const {
+    const Vector<T> start = bias ? used.load(bias) : Vector<T>{};
     Vector<T> sum[pixels];
+#pragma GCC unroll 8
     for (int p = 0; p < pixels; p++) sum[p] = start;
     const int64_t step = s_.stride_w * s_.o;
     for (int64_t r = 0; r < s_.kh; r++)
       for (int64_t q = 0; q < s_.kw; q++) {
         const T* from = in + r * s_.dilation_h * input_.pitch() + q * s_.dilation_w * s_.o + x * step;
-        const Vector<T> weight = load_masked(kernel + (r * s_.kw + q) * s_.o, mask);
+        const Vector<T> weight = used.load(kernel + (r * s_.kw + q) * s_.o);
 #pragma GCC unroll 8
-        for (int p = 0; p < pixels; p++) sum[p] = fma(load_masked(from + p * step, mask), weight, sum[p]);
+        for (int p = 0; p < pixels; p++) sum[p] = fma(used.load(from + p * step), weight, sum[p]);
       }
-    for (int p = 0; p < pixels; p++) store_masked(out + (x + p) * s_.o, sum[p], mask);
+#pragma GCC unroll 8
+    for (int p = 0; p < pixels; p++) used.store(out + (x + p) * s_.o, sum[p]);
   }
 
   ConvShape s_{};
@@ -177,19 +182,22 @@ template <class T> class DepthwiseKernelGrad {
     for (int i = 0; i < places; i++)
       at[i] = (place + i) / s_.kw * s_.dilation_h * input_.pitch() + (place + i) % s_.kw * s_.dilation_w * s_.o;
     for (int64_t j = 0; j < s_.o; j += lanes) {
-      const MaskOf<T> mask = lanes_below<T>(int(std::min<int64_t>(lanes, s_.o - j)));
-      Vector<T> sum[places];
-      for (int i = 0; i < places; i++) sum[i] = load_masked(dk + (place + i) * s_.o + j, mask);
-      for (int64_t y = 0; y < rows; y++) {
-        const T* from = in + y * s_.stride_h * input_.pitch() + j;
-        const T* gradient = g + y * s_.ow * s_.o + j;
-        for (int64_t x = 0; x < s_.ow; x++, from += s_.stride_w * s_.o, gradient += s_.o) {
-          const Vector<T> value = load_masked(gradient, mask);
+      with_lanes<T>(s_.o - j, [&](auto used) {
+        Vector<T> sum[places];
 #pragma GCC unroll 4
-          for (int i = 0; i < places; i++) sum[i] = fma(load_masked(from + at[i], mask), value, sum[i]);
+        for (int i = 0; i < places; i++) sum[i] = used.load(dk + (place + i) * s_.o + j);
+        for (int64_t y = 0; y < rows; y++) {
+          const T* from = in + y * s_.stride_h * input_.pitch() + j;
+          const T* gradient = g + y * s_.ow * s_.o + j;
+          for (int64_t x = 0; x < s_.ow; x++, from += s_.stride_w * s_.o, gradient += s_.o) {
+            const Vector<T> value = used.load(gradient);
+#pragma GCC unroll 4
+            for (int i = 0; i < places; i++) sum[i] = fma(used.load(from + at[i]), value, sum[i]);
+          }
         }
-      }
-      for (int i = 0; i < places; i++) store_masked(dk + (place + i) * s_.o + j, sum[i], mask);
+#pragma GCC unroll 4
+        for (int i = 0; i < places; i++) used.store(dk + (place + i) * s_.o + j, sum[i]);
+      });
     }
   }
 
