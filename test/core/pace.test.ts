@@ -136,15 +136,73 @@ int main() {
   std::printf("%.0f", by_one / 1000);
 }`
 
+const BESIDE = `
+#include <cstdio>
+#include <atomic>
+#include <thread>
+#include "pace.h"
+#include "thread_load.h"
+using weft::Pace, weft::ThreadLoad;
+int failed = 0;
+void check(bool holds, const char* what) { if (!holds) std::printf("not so: %s\\n", what), failed = 1; }
+
+// runs that all threads do in half the time of one
+int alone_of(Pace& pace, double alone_us, bool crowded) {
+  int alone = 0;
+  for (int i = 0; i < 400; i++) {
+    const bool by_itself = pace.alone(crowded);
+    pace.took(by_itself, by_itself ? alone_us : alone_us / 2);
+    alone += by_itself;
+  }
+  return alone;
+}
+
+// what another thread says of one that does this again and again: whether it ever computes, within so many milliseconds
+bool computes(void (*turn)(ThreadLoad&), int milliseconds) {
+  std::atomic<ThreadLoad*> load{nullptr};
+  std::atomic<bool> stop{false};
+  std::thread thread([&] {
+    ThreadLoad own;
+    load = &own;
+    while (!stop) turn(own);
+    load = nullptr;
+  });
+  while (!load) std::this_thread::yield();
+  bool any = false;
+  for (int i = 0; i < milliseconds && !any; i++) any = load.load()->computes(), std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  stop = true;
+  thread.join();
+  return any;
+}
+
+int main() {
+  Pace pace;
+  check(alone_of(pace, 2000, false) < 40, "two threads are worth it");
+  check(alone_of(pace, 2000, true) == 400 && !pace.expects_all(), "short runs leave a processor to JavaScript");
+  check(alone_of(pace, 2000, false) < 40, "afterwards two threads are worth it again");
+  Pace slow;
+  alone_of(slow, 20'000, false);
+  check(alone_of(slow, 20'000, true) < 40, "long runs do not");
+  check(computes([](ThreadLoad&) { for (volatile int i = 0; i < 1000; i = i + 1) {} }, 60'000), "a thread computes");
+  check(!computes([](ThreadLoad& load) { load.looked(); }, 200), "looking for an end is no computing");
+  check(!computes([](ThreadLoad&) { std::this_thread::sleep_for(std::chrono::milliseconds(1)); }, 200), "sleeping is none");
+  if (!failed) std::printf("as said");
+  return failed;
+}`
+
 const folder = mkdtempSync(path.join(tmpdir(), 'weft-pace-'))
 process.on('exit', () => rmSync(folder, { recursive: true, force: true }))
 const program = path.join(folder, 'pace')
 
-testWith(hasCompiler, 'a C++ compiler', 'the simulation compiles', () => {
-  writeFileSync(`${program}.cc`, PROGRAM)
-  const { status, stderr } = spawnSync(compiler, ['-std=c++20', '-O1', `-I${native}`, `${program}.cc`, '-o', program], { encoding: 'utf8' })
+const compile = (text: string, to: string): string => {
+  writeFileSync(`${to}.cc`, text)
+  const args = ['-std=c++20', '-O1', `-I${native}`, `${to}.cc`, '-lpthread', '-o', to]
+  const { status, stderr } = spawnSync(compiler, args, { encoding: 'utf8' })
   assert.is(status, 0, stderr)
-})
+  return to
+}
+
+testWith(hasCompiler, 'a C++ compiler', 'the simulation compiles', () => void compile(PROGRAM, program))
 
 for (const [name, machine] of Object.entries(machines))
   testWith(hasCompiler, 'a C++ compiler', `${name}: the choice of threads costs at most a few percent`, () => {
@@ -158,14 +216,17 @@ for (const [name, machine] of Object.entries(machines))
   })
 
 testWith(hasCompiler, 'a C++ compiler', 'what a slow moment has shown is tried anew', () => {
-  const source = path.join(folder, 'comes_back')
-  writeFileSync(`${source}.cc`, COMES_BACK)
-  const { status, stderr } = spawnSync(compiler, ['-std=c++20', '-O1', `-I${native}`, `${source}.cc`, '-o', source], { encoding: 'utf8' })
-  assert.is(status, 0, stderr)
-  const [first, between, milliseconds] = spawnSync(source, { encoding: 'utf8' }).stdout.split(' ').map(Number)
+  const built = compile(COMES_BACK, path.join(folder, 'comes_back'))
+  const [first, between, milliseconds] = spawnSync(built, { encoding: 'utf8' }).stdout.split(' ').map(Number)
   assert.ok(first! <= 400, `${first} runs went to another thread after a slow start`)
   assert.ok(between! <= 100, `${between} runs went to another thread after a slow second`)
   assert.ok(milliseconds! <= 400, `one thread computed alone for ${milliseconds} of 2000 ms after a slow second`)
+})
+
+// runs that took a second thread's processor from JavaScript looked shorter, and steps took up to 1.2 times as long
+testWith(hasCompiler, 'a C++ compiler', 'short runs leave one of two processors to JavaScript that computes', () => {
+  const built = compile(BESIDE, path.join(folder, 'beside'))
+  assert.is(spawnSync(built, { encoding: 'utf8', timeout: 120_000 }).stdout, 'as said')
 })
 
 test.run()
