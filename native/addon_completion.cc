@@ -1,6 +1,8 @@
 // How JavaScript learns that runs are done and what failed in them.
 #include <sched.h>
 
+#include <chrono>
+
 #include "addon.h"
 
 namespace weft {
@@ -17,7 +19,9 @@ Napi::Value wait_sync(const Napi::CallbackInfo& info) {
   return guard(info, [&](Napi::Env env, Addon& self) -> Napi::Value {
     const double ticket = info[0].As<Napi::Number>().DoubleValue();
     require(ticket <= self.environment->submitted, "ERR_ARGUMENT", "ticket ", ticket, " was never given");
+    const auto began = std::chrono::steady_clock::now();
     self.environment->wait(ticket);
+    self.environment->load.looked_for(std::chrono::duration<double, std::micro>(std::chrono::steady_clock::now() - began).count());
     return env.Undefined();
   });
 }
@@ -35,7 +39,10 @@ void close(Addon& self) {
   self.allocated.clear();
 }
 
-/** Called in each turn that looks for an end in vain: lets a thread run that waits for this thread's processor. */
+/**
+ * Called in each turn that looks for an end in vain: lets a thread run that waits for this thread's processor. It
+ * throws nothing, so it needs no guard.
+ */
 Napi::Value give_way(const Napi::CallbackInfo& info) {
   addon(info.Env()).environment->load.looked();
   sched_yield();

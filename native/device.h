@@ -69,7 +69,7 @@ class Device {
   virtual void between_parts([[maybe_unused]] const std::function<void()>* call) {}
   /** Whether a run of all threads leaves no processor to others. */
   virtual bool fills_processors() const { return false; }
-  /** Whether all threads are two that fill the processors: beside a busy thread of others there is room for one. */
+  /** Whether all threads are two, and fill the processors: beside a busy thread of others there is room for one. */
   virtual bool fills_two_processors() const { return false; }
   /** Whether work for all threads comes within microseconds: they watch for it, or sleep. */
   virtual void expect_work([[maybe_unused]] bool soon) {}

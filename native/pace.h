@@ -19,13 +19,13 @@ namespace weft {
  * as they cost a small share of all time.
  *
  * No time of a run shows that its second thread holds up JavaScript, and with it what comes next. So where JavaScript
- * computes on one of two processors, short runs leave it that one.
+ * computes on one of two processors while runs are under way, short runs leave it that one.
  */
 class Pace {
  public:
   /**
    * Whether the next run goes to one thread: all threads would gain little, or it is one thread's turn to be tried.
-   * `crowded`: the thread that asked for the run computes, on one of two processors.
+   * `crowded`: the thread that asks for the runs computes beside them, on one of two processors.
    */
   bool alone(bool crowded = false) {
     runs_++, runs_elsewhere_++;
@@ -171,7 +171,10 @@ class Pace {
 
   /** Microseconds of a run on all threads from which on one thread is never tried. */
   static constexpr double worth_all = 30'000;
-  /** The same beside a thread that computes: some turns of the system's scheduler, so that nobody is held up for long. */
+  /**
+   * Microseconds of a run on all threads up to which one thread does it, where JavaScript computes on one of two
+   * processors: some turns of the system's scheduler, so that nobody is held up for long.
+   */
   static constexpr double worth_crowding = 5'000;
   /** All threads are used where they are faster by this factor. */
   static constexpr double worth_waking = 1.08;

@@ -91,8 +91,8 @@ void Queue::do_short(Job job, std::unique_lock<std::mutex>& lock) {
 void Queue::run_at_pace(Flight& flight, bool here) {
   using Clock = std::chrono::steady_clock;
   Pace& pace = flight.job.program->pace;
-  const bool crowded = !here && device_.fills_two_processors() && flight.job.environment->load.computes();
-  const bool alone = here || pace.alone(crowded);
+  ThreadLoad* const asker = !here && worker_ == Worker::thread && device_.fills_two_processors() ? &flight.job.environment->load : nullptr;
+  const bool alone = here || pace.alone(asker && asker->computes());
   const WorkAlone by_itself(device_, alone);
   if (!here) keep_apart(&flight.job.processor, 1);
   if (!alone) device_.expect_work(true);
@@ -101,6 +101,7 @@ void Queue::run_at_pace(Flight& flight, bool here) {
   // processors compute, who is woken early takes one of them.
   const double expected = fills ? pace.expected() : std::min(pace.expected(), pace.best(alone));
   const double ahead = fills ? ahead_together : ahead_alone;
+  if (asker) asker->begin_run();
   const auto began = Clock::now();
   const auto passed = [&] { return std::chrono::duration<double, std::micro>(Clock::now() - began).count(); };
   bool announced = false;
@@ -116,6 +117,7 @@ void Queue::run_at_pace(Flight& flight, bool here) {
     flight.job.program->run(flight.run);
   }
   const double microseconds = passed();
+  if (asker) asker->end_run();
   const bool divides = device_.divided_work();
   if (here) {
     pace.took_here(microseconds, divides);

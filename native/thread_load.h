@@ -1,7 +1,8 @@
-// Thread load: for how much of the time a thread computes.
+// Thread load: whether a thread computes while the runs of another one are under way.
 #pragma once
 #include <pthread.h>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <ctime>
@@ -9,47 +10,76 @@
 namespace weft {
 
 /**
- * For how much of the time the thread that made it computes. It says itself when it does nothing but look for the end
- * of a run. One other thread at a time may ask.
+ * Whether the thread that made it computes beside the runs of another thread. What it does between runs does not count:
+ * it takes no processor from them. It says itself when it does nothing but look for the end of a run.
  */
 class ThreadLoad {
  public:
   ThreadLoad() : known_(pthread_getcpuclockid(pthread_self(), &clock_) == 0) {}
 
-  /** Called by the thread, in each turn in which it looks for an end in vain. */
+  /**
+   * Called by the thread, in each turn in which it looks for an end in vain. What lies between two turns counts as
+   * looking where it is short.
+   */
   void looked() {
-    const double now = microseconds_of(Clock::now().time_since_epoch());
-    if (now - last_look_ < longest_turn)
-      looking_.store(looking_.load(std::memory_order_relaxed) + now - last_look_, std::memory_order_relaxed);
+    const double now = clock_now();
+    if (now - last_look_ < longest_turn) looked_for(now - last_look_);
     last_look_ = now;
   }
-
-  /** Whether it computed for half of the last milliseconds, its looking apart. The system is asked every 5 ms. */
-  bool computes() {
-    const double now = microseconds_of(Clock::now().time_since_epoch()), passed = now - asked_;
-    if (passed < span) return computes_;
-    timespec time{};
-    if (!known_ || clock_gettime(clock_, &time) != 0) return computes_ = false;  // the thread has ended
-    const double used = double(time.tv_sec) * 1e6 + double(time.tv_nsec) / 1e3, looking = looking_.load(std::memory_order_relaxed);
-    const double share = (used - used_ - (looking - looking_before_)) / passed;
-    computes_ = passed < longest_span && share > (computes_ ? stays : begins);
-    asked_ = now, used_ = used, looking_before_ = looking;
-    return computes_;
+  /** Called by the thread, after it looked for an end for so many microseconds, or slept until then. */
+  void looked_for(double microseconds) {
+    looking_.store(looking_.load(std::memory_order_relaxed) + microseconds, std::memory_order_relaxed);
   }
 
+  /** Called by the other thread, before and after its runs. Of short runs, only some are looked at. */
+  void begin_run() {
+    const double now = clock_now();
+    measures_ = now - began_ >= rare && used(used_before_);
+    if (!measures_) return;
+    began_ = now, looking_before_ = looking_.load(std::memory_order_relaxed);
+  }
+  void end_run() {
+    double used_now = 0;
+    const double passed = clock_now() - began_;
+    if (!measures_ || passed < shortest || !used(used_now)) return;
+    const double looking = looking_.load(std::memory_order_relaxed) - looking_before_;
+    passed_ += passed, computed_ += std::max(0.0, used_now - used_before_ - looking), runs_++;
+    if (passed_ < span && runs_ < most_runs) return;
+    computes_ = computed_ > (computes_ ? stays : begins) * passed_;
+    passed_ = computed_ = 0, runs_ = 0;
+  }
+  /** Whether it computed for half of the time of the newest runs. The other thread asks. */
+  bool computes() const { return computes_; }
+
  private:
-  using Clock = std::chrono::steady_clock;
-  template <class D> static double microseconds_of(D duration) { return std::chrono::duration<double, std::micro>(duration).count(); }
-  /** Microseconds: what is no turn any more; a span that is measured; one too long to say anything of the present. */
-  static constexpr double longest_turn = 50, span = 5'000, longest_span = 100'000;
-  /** Shares. A thread that shares two processors with two others has two thirds of one. */
+  static double clock_now() {
+    return std::chrono::duration<double, std::micro>(std::chrono::steady_clock::now().time_since_epoch()).count();
+  }
+  /** The processor time of the thread, in microseconds. False where nobody tells. */
+  bool used(double& microseconds) {
+    timespec time{};
+    known_ = known_ && clock_gettime(clock_, &time) == 0;
+    computes_ = computes_ && known_;
+    microseconds = double(time.tv_sec) * 1e6 + double(time.tv_nsec) / 1e3;
+    return known_;
+  }
+
+  /** Microseconds of what is no turn any more. */
+  static constexpr double longest_turn = 50;
+  /** Microseconds from one run that is measured to the next, as the system is asked; and of the shortest one. */
+  static constexpr double rare = 1'000, shortest = 100;
+  /** Microseconds of runs, or runs, that are enough to decide. */
+  static constexpr double span = 5'000;
+  static constexpr int most_runs = 16;
+  /** Shares of the time. A thread that shares two processors with two others has two thirds of one. */
   static constexpr double begins = 0.5, stays = 0.4;
   clockid_t clock_{};
-  bool known_;
   std::atomic<double> looking_{0};
-  double last_look_ = 0;
-  double asked_ = 0, used_ = 0, looking_before_ = 0;
-  bool computes_ = false;
+  double last_look_ = 0;  // the thread's own; what follows is of the other one
+  bool known_, measures_ = false, computes_ = false;
+  double began_ = 0, used_before_ = 0, looking_before_ = 0;  // of the run under way
+  double passed_ = 0, computed_ = 0;                         // of the newest runs
+  int runs_ = 0;
 };
 
 }  // namespace weft

@@ -157,23 +157,35 @@ int alone_of(Pace& pace, double alone_us, bool crowded) {
   return alone;
 }
 
-// what another thread says of one that does this again and again: whether it ever computes, within so many milliseconds
-bool computes(void (*turn)(ThreadLoad&), int milliseconds) {
-  std::atomic<ThreadLoad*> load{nullptr};
-  std::atomic<bool> stop{false};
+// A thread does its turns again and again while another does runs of three milliseconds, with pauses in between.
+// Returns what this one says of it in the end, or as soon as it says that it computes.
+struct Watched {
+  ThreadLoad* load;
+  std::atomic<bool> running{false};
+};
+template <class Turn> bool computes(Turn turn, int runs) {
+  std::atomic<bool> ready{false}, stop{false};
+  Watched watched;
   std::thread thread([&] {
     ThreadLoad own;
-    load = &own;
-    while (!stop) turn(own);
-    load = nullptr;
+    watched.load = &own, ready = true;
+    while (!stop) turn(watched);
   });
-  while (!load) std::this_thread::yield();
-  bool any = false;
-  for (int i = 0; i < milliseconds && !any; i++) any = load.load()->computes(), std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  while (!ready) std::this_thread::yield();
+  const auto run = [&] {
+    watched.load->begin_run(), watched.running = true;
+    std::this_thread::sleep_for(std::chrono::milliseconds(3));
+    watched.running = false, watched.load->end_run();
+    std::this_thread::sleep_for(std::chrono::milliseconds(3));
+  };
+  for (int i = 0; i < runs && !watched.load->computes(); i++) run();
+  const bool any = watched.load->computes();
   stop = true;
   thread.join();
   return any;
 }
+const auto nap = [] { std::this_thread::sleep_for(std::chrono::microseconds(200)); };
+const auto work = [] { for (std::atomic<int> i = 0; i < 1000; i++) {} };
 
 int main() {
   Pace pace;
@@ -183,9 +195,27 @@ int main() {
   Pace slow;
   alone_of(slow, 20'000, false);
   check(alone_of(slow, 20'000, true) < 40, "long runs do not");
-  check(computes([](ThreadLoad&) { for (volatile int i = 0; i < 1000; i = i + 1) {} }, 60'000), "a thread computes");
-  check(!computes([](ThreadLoad& load) { load.looked(); }, 200), "looking for an end is no computing");
-  check(!computes([](ThreadLoad&) { std::this_thread::sleep_for(std::chrono::milliseconds(1)); }, 200), "sleeping is none");
+  check(computes([](Watched&) { work(); }, 10'000), "a thread computes");
+  check(computes([](Watched& w) { w.running ? work() : nap(); }, 10'000), "it computes during runs");
+  check(!computes([](Watched& w) { w.running ? nap() : work(); }, 30), "what it does between runs takes nothing from them");
+  check(!computes([](Watched& w) { w.load->looked(); }, 30), "looking for an end is no computing");
+  check(!computes([](Watched& w) {
+    const auto began = std::chrono::steady_clock::now();
+    work();
+    w.load->looked_for(std::chrono::duration<double, std::micro>(std::chrono::steady_clock::now() - began).count());
+  }, 30), "so is waiting for it");
+  check(!computes([](Watched&) { nap(); }, 30), "sleeping is none");
+  ThreadLoad own;
+  const auto runs = [&](bool busy) {
+    for (int i = 0; i < 10'000 && own.computes() != busy; i++) {
+      own.begin_run();
+      for (int k = 0; k < 20; k++) busy ? work() : nap();
+      own.end_run();
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+    return own.computes() == busy;
+  };
+  check(runs(true) && runs(false), "it is seen that a thread stops");
   if (!failed) std::printf("as said");
   return failed;
 }`
@@ -223,7 +253,7 @@ testWith(hasCompiler, 'a C++ compiler', 'what a slow moment has shown is tried a
   assert.ok(milliseconds! <= 400, `one thread computed alone for ${milliseconds} of 2000 ms after a slow second`)
 })
 
-// runs that took a second thread's processor from JavaScript looked shorter, and steps took up to 1.2 times as long
+// Such runs look shorter where they take the processor from JavaScript, and whole steps take up to 1.2 times as long.
 testWith(hasCompiler, 'a C++ compiler', 'short runs leave one of two processors to JavaScript that computes', () => {
   const built = compile(BESIDE, path.join(folder, 'beside'))
   assert.is(spawnSync(built, { encoding: 'utf8', timeout: 120_000 }).stdout, 'as said')

@@ -34,6 +34,8 @@ const CASES: readonly Case[] = [
   { x: [2, 8, 8, 16], k: [5, 5, 16, 32], padding: 'same', strides: [2, 2] },
   { x: [2, 7, 9, 8], k: [1, 1, 8, 33] },
   { x: [2, 10, 9, 24], k: [3, 3, 1, 24], groups: 24, padding: 'same' },
+  { x: [1, 5, 16, 35], k: [3, 3, 1, 35], groups: 35 },
+  { x: [1, 9, 14, 16], k: [3, 3, 1, 32], groups: 16, strides: [2, 1], dilations: [1, 2], padding: 'same' },
   { x: [1, 10, 9, 12], k: [3, 3, 4, 18], groups: 3, dilations: [1, 2] },
   { x: [1, 9, 7, 16], k: [3, 3, 16, 20], padding: [1, 2, 2, 1] },
   { x: [1, 6, 5, 16], k: [2, 5, 16, 3], padding: 'same' },
@@ -252,6 +254,7 @@ export const rows: readonly Row[] = checkRows(import.meta.url, [
   sequence('padded', [1, 4, 1], [2, 1, 2], { padding: [2, 1], sides: [2, 1] }),
   separate([1, 3, 4, 2], [2, 3, 2, 2]),
   separate([2, 6, 5, 9], [3, 3, 9, 1]),
+  separate([1, 5, 13, 35], [3, 3, 35, 1]),
   upward('valid', [1, 2, 3, 2], [3, 2, 1, 2], {}, [4, 4], { strides: [1, 1], dilations: [1, 1], padding: [0, 0, 0, 0] }),
   upward('valid by 2', [1, 2, 2, 1], [3, 1, 2, 1], { strides: 2 }, [5, 4], { strides: [2, 2], dilations: [1, 1], padding: [0, 0, 0, 0] }),
   upward('same by 2', [1, 3, 2, 1], [3, 2, 2, 1], { strides: 2, padding: 'same' }, [6, 4], {

@@ -70,7 +70,10 @@ template <class T> class DepthwiseForward {
   /** Some neighbouring pixels, all their channels: memory is read from one end to the other. */
   template <int pixels> void run_pixels(const T* in, const T* kernel, const T* bias, int64_t x, T* out) const {
     for (int64_t j = 0; j < s_.o; j += lanes_of<T>)
-      with_lanes<T>(s_.o - j, [&](auto used) { run_channels<pixels>(in + j, kernel + j, bias ? bias + j : nullptr, used, x, out + j); });
+      with_lanes<T>(
+          s_.o - j, [&](auto used) __attribute__((always_inline)) {
+            run_channels<pixels>(in + j, kernel + j, bias ? bias + j : nullptr, used, x, out + j);
+          });
   }
 
   template <int pixels, class Lanes>
@@ -168,6 +171,7 @@ template <class T> class DepthwiseKernelGrad {
         const T* from = g + (image * s_.oh + y0) * s_.ow * s_.o;
         const int64_t places = s_.kh * s_.kw;
         int64_t place = 0;
+        for (; place + 8 <= places; place += 8) add_places<8>(in, from, y1 - y0, place, sum);
         for (; place + 4 <= places; place += 4) add_places<4>(in, from, y1 - y0, place, sum);
         for (; place < places; place++) add_places<1>(in, from, y1 - y0, place, sum);
       });
@@ -182,22 +186,23 @@ template <class T> class DepthwiseKernelGrad {
     for (int i = 0; i < places; i++)
       at[i] = (place + i) / s_.kw * s_.dilation_h * input_.pitch() + (place + i) % s_.kw * s_.dilation_w * s_.o;
     for (int64_t j = 0; j < s_.o; j += lanes) {
-      with_lanes<T>(s_.o - j, [&](auto used) {
-        Vector<T> sum[places];
-#pragma GCC unroll 4
-        for (int i = 0; i < places; i++) sum[i] = used.load(dk + (place + i) * s_.o + j);
-        for (int64_t y = 0; y < rows; y++) {
-          const T* from = in + y * s_.stride_h * input_.pitch() + j;
-          const T* gradient = g + y * s_.ow * s_.o + j;
-          for (int64_t x = 0; x < s_.ow; x++, from += s_.stride_w * s_.o, gradient += s_.o) {
-            const Vector<T> value = used.load(gradient);
-#pragma GCC unroll 4
-            for (int i = 0; i < places; i++) sum[i] = fma(used.load(from + at[i]), value, sum[i]);
-          }
-        }
-#pragma GCC unroll 4
-        for (int i = 0; i < places; i++) used.store(dk + (place + i) * s_.o + j, sum[i]);
-      });
+      with_lanes<T>(
+          s_.o - j, [&](auto used) __attribute__((always_inline)) {
+            Vector<T> sum[places];
+#pragma GCC unroll 8
+            for (int i = 0; i < places; i++) sum[i] = used.load(dk + (place + i) * s_.o + j);
+            for (int64_t y = 0; y < rows; y++) {
+              const T* from = in + y * s_.stride_h * input_.pitch() + j;
+              const T* gradient = g + y * s_.ow * s_.o + j;
+              for (int64_t x = 0; x < s_.ow; x++, from += s_.stride_w * s_.o, gradient += s_.o) {
+                const Vector<T> value = used.load(gradient);
+#pragma GCC unroll 8
+                for (int i = 0; i < places; i++) sum[i] = fma(used.load(from + at[i]), value, sum[i]);
+              }
+            }
+#pragma GCC unroll 8
+            for (int i = 0; i < places; i++) used.store(dk + (place + i) * s_.o + j, sum[i]);
+          });
     }
   }
 

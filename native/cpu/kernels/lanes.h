@@ -39,16 +39,16 @@ template <class T> WEFT_INLINE MaskOf<T> lanes_below(int n) {
   else return first_double_lanes(n);
 }
 
-/** Where all lanes of a vector are in use: loads and stores without a mask, which costs a second operation. */
+/** Where all lanes of a vector are in use. A mask costs a second operation, so there is none. */
 template <class T> struct AllLanes {
-  Vector<T> load(const T* from) const { return cpu::WEFT_ISA::load(from); }
-  void store(T* to, Vector<T> v) const { cpu::WEFT_ISA::store(to, v); }
+  WEFT_INLINE Vector<T> load(const T* from) const { return cpu::WEFT_ISA::load(from); }
+  WEFT_INLINE void store(T* to, Vector<T> v) const { cpu::WEFT_ISA::store(to, v); }
 };
 /** Where only the first lanes are. */
 template <class T> struct FirstLanes {
   MaskOf<T> mask;
-  Vector<T> load(const T* from) const { return load_masked(from, mask); }
-  void store(T* to, Vector<T> v) const { store_masked(to, v, mask); }
+  WEFT_INLINE Vector<T> load(const T* from) const { return load_masked(from, mask); }
+  WEFT_INLINE void store(T* to, Vector<T> v) const { store_masked(to, v, mask); }
 };
 /** Calls f with the lanes that the first n elements take, or with all lanes. */
 template <class T, class F> WEFT_INLINE void with_lanes(int64_t n, F&& f) {

@@ -24,8 +24,8 @@ constexpr int64_t rows_ahead = 32;
 constexpr int64_t long_enough = 64;  // sums of fewer terms are over before a fetch could help
 constexpr int64_t few_lines = 8;
 /**
- * `whole`: the last vector has all its lanes, so that no mask is needed. With AVX-512 too a load with a mask is a second
- * operation on Intel's processors, on one of the two units that should multiply: tiles of 14 rows lose 3 % to it.
+ * `whole`: the last vector has all its lanes, so that no mask is needed. With AVX-512 too a load with a mask is two
+ * operations on Intel's processors, one of them on a unit that should multiply: tiles of 14 rows lose 3 % to it.
  */
 template <class T, int rows, int vectors, Rows kind, Beside beside, bool whole>
 __attribute__((noinline)) void run_tile(const MicroTile<T>& tile) {
