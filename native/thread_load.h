@@ -34,19 +34,20 @@ class ThreadLoad {
   /** Called by the other thread, before and after its runs. Of short runs, only some are looked at. */
   void begin_run() {
     const double now = clock_now();
+    computes_ = computes_ && now - decided_ < holds;
     measures_ = now - began_ >= rare && used(used_before_);
     if (!measures_) return;
     began_ = now, looking_before_ = looking_.load(std::memory_order_relaxed);
   }
   void end_run() {
     double used_now = 0;
-    const double passed = clock_now() - began_;
+    const double now = clock_now(), passed = now - began_;
     if (!measures_ || passed < shortest || !used(used_now)) return;
     const double looking = looking_.load(std::memory_order_relaxed) - looking_before_;
     passed_ += passed, computed_ += std::max(0.0, used_now - used_before_ - looking), runs_++;
     if (passed_ < span && runs_ < most_runs) return;
     computes_ = computed_ > (computes_ ? stays : begins) * passed_;
-    passed_ = computed_ = 0, runs_ = 0;
+    passed_ = computed_ = 0, runs_ = 0, decided_ = now;
   }
   /** Whether it computed for half of the time of the newest runs. The other thread asks. */
   bool computes() const { return computes_; }
@@ -71,6 +72,8 @@ class ThreadLoad {
   /** Microseconds of runs, or runs, that are enough to decide. */
   static constexpr double span = 5'000;
   static constexpr int most_runs = 16;
+  /** Microseconds for which it holds that the thread computes: runs that are too short to be measured tell no more. */
+  static constexpr double holds = 250'000;
   /** Shares of the time. A thread that shares two processors with two others has two thirds of one. */
   static constexpr double begins = 0.5, stays = 0.4;
   clockid_t clock_{};
@@ -78,7 +81,7 @@ class ThreadLoad {
   double last_look_ = 0;  // the thread's own; what follows is of the other one
   bool known_, measures_ = false, computes_ = false;
   double began_ = 0, used_before_ = 0, looking_before_ = 0;  // of the run under way
-  double passed_ = 0, computed_ = 0;                         // of the newest runs
+  double passed_ = 0, computed_ = 0, decided_ = 0;           // of the newest runs
   int runs_ = 0;
 };
 

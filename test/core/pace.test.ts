@@ -216,6 +216,9 @@ int main() {
     return own.computes() == busy;
   };
   check(runs(true) && runs(false), "it is seen that a thread stops");
+  check(runs(true), "and that it begins again");
+  for (int i = 0; i < 10'000 && own.computes(); i++) own.begin_run(), own.end_run(), nap();
+  check(!own.computes(), "runs too short to be measured do not keep what was seen for ever");
   if (!failed) std::printf("as said");
   return failed;
 }`
