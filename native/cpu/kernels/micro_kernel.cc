@@ -38,7 +38,7 @@ __attribute__((noinline)) void run_tile(const MicroTile<T>& tile) {
   };
   const bool in_runs = tile.ahead_runs > 0;
   const int64_t fetches = std::max<int64_t>(rows, tile.ahead_runs);
-  const int64_t pace = fetching ? std::max(1u, unsigned(tile.k * tile.inner * tile.outer) / unsigned(fetches + 1)) : 0;
+  const int64_t pace = fetching ? (std::max(1u, unsigned(tile.k * tile.inner * tile.outer) / unsigned(fetches + 1)) + 1) & ~1u : 0;
   const int64_t ahead_lines = in_runs ? tile.ahead_lines : (tile.ahead_lines + rows - 1) / rows;
   const int64_t ahead_stride = in_runs ? tile.ahead_stride : ahead_lines * 64;
   const char* ahead = tile.ahead;
@@ -63,20 +63,23 @@ __attribute__((noinline)) void run_tile(const MicroTile<T>& tile) {
     }
   // three base pointers and multiples of one stride address up to 15 rows in few registers
   const int64_t s = tile.a_row, s2 = 2 * s, s3 = 3 * s, s4 = 4 * s, a_step = tile.a_step, b_step = tile.b_step;
-  for (int64_t p = 0; p < tile.outer; p++) {
-    for (int64_t q = 0; q < tile.inner; q++) {
-      const T* a0 = tile.a + p * tile.a_outer + q * tile.a_inner;
+  // addresses are stepped from run to run: multiplied out, they would hold up runs of few terms by a fifth
+  const T *outer_a = tile.a, *outer_b = tile.b;
+  for (int64_t p = 0; p < tile.outer; p++, outer_a += tile.a_outer, outer_b += tile.b_outer) {
+    const T *inner_a = outer_a, *inner_b = outer_b;
+    for (int64_t q = 0; q < tile.inner; q++, inner_a += tile.a_inner, inner_b += tile.b_inner) {
+      const T* a0 = inner_a;
       const T* a1 = a0 + 5 * s;
       const T* a2 = a0 + 10 * s;
       const T* row[kind == Rows::gathered ? rows : 1];
       if constexpr (kind == Rows::gathered)
         for (int i = 0; i < rows; i++) row[i] = a0 + tile.rows_at[i];
-      const T* b = tile.b + p * tile.b_outer + q * tile.b_inner;
+      const T* b = inner_b;
       int64_t at = 0;
       for (int64_t left = tile.k; left > 0;) {
         const int64_t count = fetching ? std::min(left, until_fetch) : left;
         left -= count;
-        for (int64_t k = count; k > 0; k--) {
+        const auto term = [&]() __attribute__((always_inline)) {
           V bv[vectors];
 #pragma GCC unroll 8
           for (int j = 0; j < vectors; j++) bv[j] = load_columns(b, j);
@@ -116,7 +119,14 @@ __attribute__((noinline)) void run_tile(const MicroTile<T>& tile) {
             if constexpr (kind == Rows::strided) a1 += a_step, a2 += a_step;
           }
           b += b_step;
+        };
+        // The end of a loop of few rounds is predicted. One that is not costs some 50 cycles: the multipliers run dry.
+        for (int64_t twice = count / 2; twice > 0; twice--) {
+          term();
+          asm("" : "+r"(b));  // else the compiler keeps two pointers in place of one
+          term();
         }
+        if (count % 2) term();
         if constexpr (fetching) {
           until_fetch -= count;
           if (until_fetch > 0) continue;
