@@ -37,9 +37,10 @@ __attribute__((noinline)) void run_tile(const MicroTile<T>& tile) {
     return !whole && j == vectors - 1 ? load_masked(from + j * lanes, last) : load(from + j * lanes);
   };
   const bool in_runs = tile.ahead_runs > 0;
-  const int64_t fetches = std::max<int64_t>(rows, tile.ahead_runs);
+  constexpr int at_once = tile_shapes.rows_at_a_stop, stops = (rows + at_once - 1) / at_once;
+  const int64_t fetches = std::max<int64_t>(stops, tile.ahead_runs);
   const int64_t pace = fetching ? (std::max(1u, unsigned(tile.k * tile.inner * tile.outer) / unsigned(fetches + 1)) + 1) & ~1u : 0;
-  const int64_t ahead_lines = in_runs ? tile.ahead_lines : (tile.ahead_lines + rows - 1) / rows;
+  const int64_t ahead_lines = in_runs ? tile.ahead_lines : (tile.ahead_lines + stops - 1) / stops;
   const int64_t ahead_stride = in_runs ? tile.ahead_stride : ahead_lines * 64;
   const char* ahead = tile.ahead;
   const T* c_next = tile.c;
@@ -132,10 +133,9 @@ __attribute__((noinline)) void run_tile(const MicroTile<T>& tile) {
           if (until_fetch > 0) continue;
           until_fetch = pace;
           if (left_to_fetch-- <= 0) continue;
-          if (left_to_fetch >= fetches - rows) {
-            for (int j = 0; j < vectors; j++) __builtin_prefetch(c_next + j * lanes, 1, 3);
-            c_next += tile.c_row;
-          }
+          if (left_to_fetch >= fetches - stops)
+            for (int i = 0; i < at_once; i++, c_next += tile.c_row)
+              for (int j = 0; j < vectors; j++) __builtin_prefetch(c_next + j * lanes, 1, 3);
           for (int64_t i = 0; i < ahead_lines; i++) __builtin_prefetch(ahead + 64 * i, 0, 2);
           ahead += ahead_stride;
         }

@@ -7,6 +7,7 @@ namespace weft::cpu::WEFT_ISA {
 
 struct TileShapes {
   int rows;                                              // of the micro-kernel's tile of two vectors
+  int rows_at_a_stop;                                    // of c, fetched at once where the sums of a tile stop to fetch
   int gathered_rows;                                     // of a tile whose rows are found through a list
   int step_rows, step_rows_of_three, step_rows_of_four;  // of a recurrent step: of two vectors and less, of three, of four
   int windows;                                           // pooling windows of a first layer, 2 x 2 x 2 vectors each
@@ -19,6 +20,7 @@ struct TileShapes {
   bool keep_a;                                           // the first tiles of a transposed a pack it; their rows fill a line
 };
 constexpr TileShapes few_registers{.rows = 6,
+                                   .rows_at_a_stop = 3,
                                    .gathered_rows = 5,
                                    .step_rows = 6,
                                    .step_rows_of_three = 4,
@@ -35,6 +37,7 @@ constexpr TileShapes few_registers{.rows = 6,
                                    .keep = true,
                                    .keep_a = false};
 constexpr TileShapes many_registers{.rows = 14,
+                                    .rows_at_a_stop = 1,
                                     .gathered_rows = 9,
                                     .step_rows = 9,
                                     .step_rows_of_three = 8,
