@@ -54,9 +54,11 @@ template <int rows> __attribute__((noinline)) void multiply_pairs_of_16(const By
     for (int i = 0; i < rows; i++) sum[i][j] = start;
   }
   const int8_t* b = tile.b;
-  for (int64_t outer = 0; outer < tile.outer; outer++)
-    for (int64_t inner = 0; inner < tile.inner; inner++) {
-      const uint8_t* a = tile.a + outer * tile.a_outer + inner * tile.a_inner;
+  const uint8_t* outer_a = tile.a;
+  for (int64_t outer = 0; outer < tile.outer; outer++, outer_a += tile.a_outer) {
+    const uint8_t* inner_a = outer_a;
+    for (int64_t inner = 0; inner < tile.inner; inner++, inner_a += tile.a_inner) {
+      const uint8_t* a = inner_a;
       for (int64_t p = 0; p < 2 * tile.quads; p++, a += 4, b += 4 * panel_columns) {
         ShortVec weights[vectors];
 #pragma GCC unroll 4
@@ -71,6 +73,7 @@ template <int rows> __attribute__((noinline)) void multiply_pairs_of_16(const By
         }
       }
     }
+  }
 #pragma GCC unroll 8
   for (int i = 0; i < rows; i++)
 #pragma GCC unroll 4
@@ -114,11 +117,13 @@ template <int rows, int panels> WEFT_QUADS __attribute__((noinline)) void multip
   }
   const int64_t panel = tile.outer * tile.inner * tile.quads * panel_columns * quad, row = tile.a_row;
   const int8_t* b = tile.b;
-  for (int64_t outer = 0; outer < tile.outer; outer++)
-    for (int64_t inner = 0; inner < tile.inner; inner++) {
+  const uint8_t* outer_a = tile.a;
+  for (int64_t outer = 0; outer < tile.outer; outer++, outer_a += tile.a_outer) {
+    const uint8_t* inner_a = outer_a;
+    for (int64_t inner = 0; inner < tile.inner; inner++, inner_a += tile.a_inner) {
       const uint8_t* a[(rows + 2) / 3];  // a register for three rows
 #pragma GCC unroll 5
-      for (int i = 0; i < (rows + 2) / 3; i++) a[i] = tile.a + outer * tile.a_outer + inner * tile.a_inner + 3 * i * row;
+      for (int i = 0; i < (rows + 2) / 3; i++) a[i] = inner_a + 3 * i * row;
       for (int64_t q = 0; q < tile.quads; q++, b += panel_columns * quad) {
         __m512i weights[panels];
 #pragma GCC unroll 2
@@ -135,6 +140,7 @@ template <int rows, int panels> WEFT_QUADS __attribute__((noinline)) void multip
         for (int i = 0; i < (rows + 2) / 3; i++) a[i] += quad;
       }
     }
+  }
   if (tile.pooled) {
 #pragma GCC unroll 2
     for (int p = 0; p < panels; p++) {
@@ -174,9 +180,10 @@ template <int rows> WEFT_QUADS __attribute__((noinline)) void pool_quads(const B
     }
     const uint8_t* from = tile.a + place / 2 * below + place % 2 * right;
     const int8_t* b = tile.b;
-    for (int64_t outer = 0; outer < tile.outer; outer++)
-      for (int64_t inner = 0; inner < tile.inner; inner++) {
-        const uint8_t* a = from + outer * tile.a_outer + inner * tile.a_inner;
+    for (int64_t outer = 0; outer < tile.outer; outer++, from += tile.a_outer) {
+      const uint8_t* inner_a = from;
+      for (int64_t inner = 0; inner < tile.inner; inner++, inner_a += tile.a_inner) {
+        const uint8_t* a = inner_a;
         for (int64_t q = 0; q < tile.quads; q++, a += quad, b += panel_columns * quad) {
           const __m512i first = _mm512_loadu_si512(b), second = _mm512_loadu_si512(b + panel);
 #pragma GCC unroll 7
@@ -189,6 +196,7 @@ template <int rows> WEFT_QUADS __attribute__((noinline)) void pool_quads(const B
           }
         }
       }
+    }
 #pragma GCC unroll 2
     for (int p = 0; p < panels; p++)
 #pragma GCC unroll 7
