@@ -5,25 +5,36 @@
 
 namespace weft::cpu::WEFT_ISA {
 
-/** Φ(x), the share of the normal distribution below x, and exp(-x²/2). */
+/** Parts of Φ(-t) = height·share, the share of the normal distribution below -t, for t = |x|. */
 struct Bell {
-  Vec below, height;
+  Vec size, height, share;  // t, exp(-t²/2), u·p(u)
   WEFT_INLINE explicit Bell(Vec x) {
-    const Vec size = min(broadcast(40.0f), abs(x));  // in this order NaN passes
-    height = exp_below_88(size * size * -0.5f);
-    // Φ(-t) = exp(-t²/2)·u·p(u) with u = 1 / (1 + 0.45 t/√2), the form of Hastings 1955; absolute error 9e-10
+    size = min(broadcast(13.28f), abs(x));  // in this order NaN passes; there the height is 0
+    // exp(-s/2) = 2^n exp(-r/2). ln 2 need not be exact: the rounding of s counts for more. exp_below_88() explains n
+    constexpr float shift = 12582912.0f + 127;
+    const Vec s = size * size, shifted = fma(s, broadcast(-0.72134752f), broadcast(shift)), n = shifted - shift;
+    const Vec r = fma(n, broadcast(1.38629436f), s);
+    const Vec e = polynomial(r, 2.17978122e-5f, -2.61529814e-4f, 0.00260413788f, -0.0208331478f, 0.125f, -0.5f, 1.0f);
+    height = e * float_of(bits_of(shifted) << 23);
+    // u = 1 / (1 + 0.45 t/√2), the form of Hastings 1955; absolute error of Φ 1e-8
     const Vec u = reciprocal(fma(size, broadcast(0.318198052f), broadcast(1.0f)));
-    const Vec p = polynomial(u, 0.045859545f, -0.24501063f, 0.42452665f, -0.18362977f, 0.22757305f, 0.10128706f, 0.129394085f);
-    const Vec tail = p * u * height;
-    below = select(less(x, zero()), tail, broadcast(1.0f) - tail);
+    share = u * polynomial(u, 0.045859545f, -0.24501063f, 0.42452665f, -0.18362977f, 0.22757305f, 0.10128706f, 0.129394085f);
   }
 };
 
-/** x·Φ(x) and its derivative. */
-WEFT_INLINE Lanes gelu(Lanes x) { return Lanes(x.v * Bell(x.v).below); }
+/**
+ * x·Φ(x) = max(0, x) - t·Φ(-t). Its derivative is 1 + (t·φ(t) - Φ(-t)) from 0 on, and below 0 the bracket with the
+ * other sign.
+ */
+WEFT_INLINE Lanes gelu(Lanes x) {
+  const Bell bell(x.v);
+  return Lanes(max(zero(), x.v) - bell.share * bell.height * bell.size);
+}
 WEFT_INLINE Lanes gelu_slope(Lanes x) {
   const Bell bell(x.v);
-  return Lanes(fma(x.v * 0.39894228f, bell.height, bell.below));
+  const Vec bracket = fma(bell.size, broadcast(0.39894228f), negate(bell.share));
+  const IVec sign = bits_of(x.v) & broadcast_integer(INT32_MIN), above = ~(bits_of(x.v) >> 31) & bits_of(broadcast(1.0f));
+  return Lanes(fma(float_of(bits_of(bracket) ^ sign), bell.height, float_of(above)));
 }
 WEFT_INLINE double gelu(double x) { return 0.5 * x * (1 + erf(x * 0.70710678118654752)); }
 WEFT_INLINE double gelu_slope(double x) { return 0.5 * (1 + erf(x * 0.70710678118654752)) + x * 0.39894228040143268 * exp(-0.5 * x * x); }
