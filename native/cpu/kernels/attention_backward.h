@@ -86,7 +86,7 @@ class AttentionBackward {
                  const Results& to) const {
     const AttentionShape& s = shape_;
     const int64_t count = s.group() * query_blocks_, begin = count * segment / segments_, end = count * (segment + 1) / segments_;
-    const bool once = end - begin == 1 && !s.causal;  // one block of queries sees all keys: nothing is added up
+    const bool once = end - begin == 1;  // nothing is added up
     for (int64_t j = 0; j < s.tk || j == 0; j += blocks_.length) {
       const int64_t keys = std::min(blocks_.length, s.tk - j), panels = (keys + tile_columns<float> - 1) / tile_columns<float>;
       const float *k = at.k + s.key(batch, first, j), *v = at.v + s.value(batch, first, j);
@@ -96,16 +96,15 @@ class AttentionBackward {
       Results sums{memory + key_sums_, s.d, memory + value_sums_, s.dv};
       if (once) {
         sums = {to.keys ? to.keys + j * to.key_row : nullptr, to.key_row, to.values ? to.values + j * to.value_row : nullptr, to.value_row};
-      } else {
-        std::fill_n(sums.keys, keys * s.d, 0.0f);
-        std::fill_n(sums.values, keys * s.dv, 0.0f);
+      } else if (begin == end) {
+        zero_sums(sums, 0, keys);
       }
       for (int64_t block = begin; block < end; block++) {
         const int64_t head = first + block / query_blocks_, part = block % query_blocks_;
         const Coming coming =
             block + 1 < end ? queries_ahead(at, batch, first, block + 1) : head_ahead(at, batch, first, j + blocks_.length);
-        run_block(run, at, memory, batch, head, s.tq * part / query_blocks_, s.tq * (part + 1) / query_blocks_, j, keys, sums, !once,
-                  coming);
+        run_block(run, at, memory, batch, head, s.tq * part / query_blocks_, s.tq * (part + 1) / query_blocks_, j, keys, sums,
+                  block > begin, coming);
       }
       if (once) continue;
       if (to.keys) write_rows(memory + key_sums_, keys, s.d, false, to.keys + j * to.key_row, to.key_row);
@@ -141,6 +140,7 @@ class AttentionBackward {
                  int64_t end, int64_t first, int64_t keys, const Results& sums, bool add, const Coming& coming) const {
     const AttentionShape& s = shape_;
     const int64_t rows = end - begin, pitch = blocks_.length, count = std::clamp<int64_t>(run.reach(end - 1) - first, 0, keys);
+    if (!add) zero_sums(sums, count, keys);
     if (count == 0 && first > 0) return;
     const int64_t from = s.query(batch, head, begin), y_from = s.result(batch, head, begin);
     float *queries = memory + queries_, *gradients = memory + gradients_, *weights = memory + weights_, *slopes = memory + slopes_;
@@ -163,16 +163,13 @@ class AttentionBackward {
         const float log_sum = at.log_sum[s.log_sum(batch, head, begin + i)];
         float *p = weights + i * pitch, *ds = slopes + i * pitch;
         const bool sees = own > 0 && log_sum != -__builtin_inff();
-        if (sees) {
-          const uint8_t* mask = run.mask_row(batch, head, begin + i);
-          float* keep = run.drops() ? memory + keep_ : nullptr;
-          if (keep) run.keep(batch, head, begin + i, first, own, keep);
-          const float shared = row_dot(gradients + i * s.dv, at.y + y_from + i * s.h * s.dv, s.dv);
-          row_slopes(p, ds, log_sum, shared, mask ? mask + first : nullptr, keep, own);
-        }
-        // zeros for the keys that the query may not look at, up to the last one that the products below read
-        std::fill(p + (sees ? own : 0), p + count, 0.0f);
-        std::fill(ds + (sees ? own : 0), ds + count, 0.0f);
+        const uint8_t* mask = run.mask_row(batch, head, begin + i);
+        float* keep = run.drops() ? memory + keep_ : nullptr;
+        if (keep && sees) run.keep(batch, head, begin + i, first, own, keep);
+        const float shared = row_dot(gradients + i * s.dv, at.y + y_from + i * s.h * s.dv, s.dv);
+        // the products below read what is before `near`, and the keys of a tile that begins before `own`
+        row_slopes(p, ds, log_sum, shared, mask ? mask + first : nullptr, keep, sees ? own : 0,
+                   std::min(count, std::max(near, own + tile_rows)));
       }
       if (!at.dq) return;
       MicroTile<float> tile{};
@@ -186,11 +183,15 @@ class AttentionBackward {
     if (at.dv) add_columns(run, weights, gradients, s.dv, begin, rows, first, count, sums.values, sums.value_row, add);
   }
 
-  /** Turns the scores in p into weights after dropout, and the weights' gradients in ds into those of the scores. */
-  static void row_slopes(float* p, float* ds, float log_sum, float shared, const uint8_t* mask, const float* keep, int64_t n) {
+  /**
+   * Turns n scores in p into weights after dropout, and the weights' gradients in ds into those of the scores. What
+   * follows becomes zero up to `filled`. Whole vectors are written.
+   */
+  static void row_slopes(float* p, float* ds, float log_sum, float shared, const uint8_t* mask, const float* keep, int64_t n,
+                         int64_t filled) {
     for_lanes(
         n, [&](int64_t j, int m) __attribute__((always_inline)) {
-          Vec weight = exp_below_88(load_lanes(p + j, m) - log_sum), slope = load_lanes(ds + j, m);
+          Vec weight = exp_below_88(load(p + j) - log_sum), slope = load(ds + j);
           if (mask) weight = select(visible_lanes(mask + j, m), weight, zero());
           Vec kept = weight;
           if (keep) {
@@ -198,26 +199,42 @@ class AttentionBackward {
             kept = weight * factor;
             slope = slope * factor;
           }
-          store_lanes(p + j, kept, m);
-          store_lanes(ds + j, weight * (slope - shared), m);
+          store(p + j, keep_lanes(kept, m, zero()));
+          store(ds + j, keep_lanes(weight * (slope - shared), m, zero()));
         });
+    for (int64_t j = (n + width - 1) / width * width; j < filled; j += width) {
+      store(p + j, zero());
+      store(ds + j, zero());
+    }
   }
 
   /**
-   * sums[j] = (sums[j] +) Σ over queries i of x[i, j]·rows[i], for `count` keys from `first` on; queries before those
+   * sums[j] = (sums[j] +) Σ over queries i of x[i, j]·rows[i], for `count` keys from `first` on. Queries before those
    * that see a key are left out.
    */
   void add_columns(const AttentionRun& run, const float* x, const float* rows, int64_t n, int64_t begin, int64_t queries, int64_t first,
                    int64_t count, float* sums, int64_t sums_row, bool add) const {
     for_tiles(count, tile_rows, [&](int64_t j0, int64_t j1) {
       const int64_t skipped = std::clamp<int64_t>(run.first_query(first + j0) - begin, 0, queries);
-      if (skipped == queries) return;
+      if (skipped == queries) {
+        if (!add) zero_rows(sums, sums_row, n, j0, j1);
+        return;
+      }
       MicroTile<float> tile{};
       tile.k = queries - skipped, tile.a = x + skipped * blocks_.length + j0, tile.a_row = 1, tile.a_step = blocks_.length;
       tile.b = rows + skipped * n, tile.b_step = n;
       tile.c = sums + j0 * sums_row, tile.c_row = sums_row, tile.accumulate = add;
       multiply_rows(tile, j1 - j0, n);
     });
+  }
+
+  static void zero_rows(float* rows, int64_t stride, int64_t n, int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; i++) std::fill_n(rows + i * stride, n, 0.0f);
+  }
+  /** Zeros for the keys [begin, end) of a block. */
+  void zero_sums(const Results& sums, int64_t begin, int64_t end) const {
+    if (sums.keys) zero_rows(sums.keys, sums.key_row, shape_.d, begin, end);
+    if (sums.values) zero_rows(sums.values, sums.value_row, shape_.dv, begin, end);
   }
 
   /** to[i] = rows[i] (+ to[i]) for rows of n elements. The rows of `to` are a stride apart. */

@@ -32,11 +32,11 @@ WEFT_INLINE Vec exp(Vec x) {
  */
 WEFT_INLINE Vec exp_below_88(Vec x) {
   constexpr float shift = 12582912.0f + 127;  // adding 1.5 * 2^23 leaves the nearest integer in the lowest bits
+  x = max(broadcast(-88.0f), x);              // there 2^n becomes 0. In this order NaN stays NaN
   const Vec shifted = fma(x, broadcast(1.44269504f), broadcast(shift)), n = shifted - shift;
   const Vec r = fma(n, broadcast(2.12194440e-4f), fma(n, broadcast(-0.693359375f), x));
-  const Vec q = polynomial(r, 0.00139505998f, 0.00836895406f, 0.041666206f, 0.166665182f, 0.5f);  // as in exp()
-  const Vec value = (fma(q, r * r, r) + 1.0f) * float_of(bits_of(shifted) << 23);
-  return select(less(x, broadcast(-87.3365447f)), zero(), value);
+  const Vec e = polynomial(r, 0.00139505998f, 0.00836895406f, 0.041666206f, 0.166665182f, 0.5f, 1.0f, 1.0f);  // as in exp()
+  return e * float_of(bits_of(shifted) << 23);
 }
 
 WEFT_INLINE Vec log(Vec x) {
