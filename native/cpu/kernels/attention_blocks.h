@@ -74,6 +74,11 @@ struct RowsAhead {
       for (int64_t x = 0; x < columns; x += 16) __builtin_prefetch(from + i * stride + x, 0, 2);
   }
 };
+/** Fetches rows that will be written soon. */
+inline void fetch_to_write(float* rows, int64_t stride, int64_t count, int64_t columns) {
+  for (int64_t i = 0; i < count; i++)
+    for (int64_t x = 0; x < columns; x += 16) __builtin_prefetch(rows + i * stride + x, 1, 3);
+}
 /** Rows of keys or values that are worth fetching ahead: more would drive out what is in use. */
 constexpr int64_t most_rows_ahead = 256;
 

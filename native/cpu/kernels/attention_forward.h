@@ -75,6 +75,7 @@ class AttentionForward {
     float most[most_rows], total[most_rows];
     std::fill_n(most, most_rows, -__builtin_inff());
     std::fill_n(total, most_rows, 0.0f);
+    if (y) fetch_to_write(y + s.result(batch, head, begin), s.h * s.dv, rows, s.dv);
     copy_rows(q + s.query(batch, head, begin), s.h * s.d, rows, s.d, float(s.scale), queries);
     for (int64_t from = 0; from < reach || from == 0; from += blocks_.length) {
       const int64_t count = std::clamp<int64_t>(reach - from, 0, blocks_.length);
