@@ -25,6 +25,8 @@ const CASES: readonly [readonly number[], number | undefined, boolean][] = [
   [[0, 3], 1, false],
   [[5, 133], 1, false],
   [[133, 5], 0, false],
+  [[133, 5], 1, false],
+  [[70, 32], 1, true],
 ]
 
 export const rows: readonly Row[] = checkRows(
@@ -42,15 +44,17 @@ export const rows: readonly Row[] = checkRows(
         derivatives: 0,
       }),
     ),
-    {
-      op,
-      name: 'ties and NaN',
-      operands: [{ shape: [3, 4], values: [1, 2, 2, 1, 3, NaN, 4, NaN, 0, -0, 0, 0] }],
-      run: (x) => run(x!, 1),
-      reference: (x) => along(x!, 1, false, f),
-      results: ['int32'],
-      derivatives: 0,
-    },
+    ...[3, 12].map(
+      (rows): Row => ({
+        op,
+        name: `ties and NaN, ${rows} rows`,
+        operands: [{ shape: [rows, 4], values: Array.from({ length: rows / 3 }, () => [1, 2, 2, 1, 3, NaN, 4, NaN, 0, -0, 0, 0]).flat() }],
+        run: (x) => run(x!, 1),
+        reference: (x) => along(x!, 1, false, f),
+        results: ['int32'],
+        derivatives: 0,
+      }),
+    ),
   ]),
 )
 

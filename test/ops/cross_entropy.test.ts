@@ -8,6 +8,7 @@ import {
   jit,
   logSoftmax as logSoftmaxOf,
   profile,
+  softmax,
   softmaxCrossEntropy,
   sparseSoftmaxCrossEntropy,
   stopGradient,
@@ -25,6 +26,9 @@ const SHAPES: readonly (readonly number[])[] = [
   [0, 3],
   [2, 3, 4],
   [33, 101],
+  [21, 2],
+  [37, 17],
+  [17, 32],
 ]
 
 const lossOf = (logits: Values, target: (position: number[], c: number) => number): Values => {
@@ -140,6 +144,27 @@ if (isProgram(import.meta.url)) {
       assert.match(error!.message, String(label))
     })
   }
+  if (device() === 'cpu')
+    test('a row of few classes has the same bits alone and among others', async () => {
+      const step = jit((x: Tensor, labels: Tensor) => {
+        const loss = sparseSoftmaxCrossEntropy(x, labels)
+        return [softmax(x), loss, ...gradients(loss.mul(3).sum(), [x])]
+      })
+      for (const classes of [1, 2, 8, 10, 16, 17, 32]) {
+        const rows = 37
+        const values = Float32Array.from({ length: rows * classes }, (_, i) => ((i * 7919) % 1013) / 100)
+        const labels = Array.from({ length: rows }, (_, r) => (r * 5) % classes)
+        const all = await Promise.all(step(tensor(values, [rows, classes]), tensor(labels, { dtype: 'int32' })).map((t) => t.data()))
+        for (let r = 0; r < rows; r++) {
+          const x = tensor(values.subarray(r * classes, (r + 1) * classes), [1, classes])
+          const alone = await Promise.all(step(x, tensor([labels[r]!], { dtype: 'int32' })).map((t) => t.data()))
+          alone.forEach((value, i) => {
+            const of = all[i]!.slice((r * all[i]!.length) / rows, ((r + 1) * all[i]!.length) / rows)
+            assert.equal(value, of, `${classes} classes, row ${r}, result ${i}`)
+          })
+        }
+      }
+    })
   if (device() === 'cpu')
     test('the gradient of long rows is made with their loss, to the same bits', async () => {
       const [rows, classes] = [7, 5003]

@@ -3,7 +3,21 @@ import { logSoftmax, softmax } from '../../lib/index.js'
 import { checkRows, type Row } from '../check.js'
 import { logSoftmax as logSoftmaxOf, softmax as softmaxOf, transpose } from '../reference.js'
 
-const SHAPES: readonly (readonly number[])[] = [[7], [1], [3, 5], [2, 3, 4], [0, 4], [3, 0], [5, 1], [4, 10], [3, 501], [65, 33]]
+const SHAPES: readonly (readonly number[])[] = [
+  [7],
+  [1],
+  [3, 5],
+  [2, 3, 4],
+  [0, 4],
+  [3, 0],
+  [5, 1],
+  [4, 10],
+  [3, 501],
+  [65, 33],
+  [21, 2],
+  [37, 17],
+  [17, 32],
+]
 /** One class far above the others, alone or with another. */
 const NEAR = [20, 0, -1, 0, 0, -12, -13, -40, -3, -3, 33, 1, 5, 5, -12, -13, 9, 1, 0.5, 2]
 const KINDS = [

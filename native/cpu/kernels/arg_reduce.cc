@@ -47,6 +47,19 @@ template <class R> void places_in_columns(const typename R::T* x, int64_t n, int
   }
 }
 
+/** So many rows of few elements are turned, so that each is a column. */
+constexpr int64_t few_elements = 32, enough_rows = 8;
+template <class R> void places_in_short_rows(const typename R::T* x, int64_t n, int64_t rows, int32_t* place) {
+  constexpr int64_t strip = 64;
+  typename R::T turned[few_elements * strip];
+  for (int64_t first = 0; first < rows; first += strip) {
+    const int64_t count = std::min(strip, rows - first);
+    for (int64_t r = 0; r < count; r++)
+      for (int64_t i = 0; i < n; i++) turned[i * strip + r] = x[(first + r) * n + i];
+    places_in_columns<R>(turned, n, strip, count, place + first);
+  }
+}
+
 template <class R> WEFT_BINDER Step bind_places(Call& call) {
   const View x = call.in[0], out = call.out[0];
   const int64_t given = call.attrs.integer("axis"), axis = given < 0 ? given + x.rank() : given;
@@ -57,6 +70,9 @@ template <class R> WEFT_BINDER Step bind_places(Call& call) {
     const auto* from = frame.at<typename R::T>(x);
     int32_t* to = frame.at<int32_t>(out);
     parallel_range(outer, std::max<int64_t>(1, cheap_grain / (n * inner)), [&](int64_t begin, int64_t end) {
+      if constexpr (std::is_same_v<typename R::T, float>)
+        if (inner == 1 && n <= few_elements && end - begin >= enough_rows)
+          return places_in_short_rows<R>(from + begin * n, n, end - begin, to + begin);
       for (int64_t o = begin; o < end; o++) {
         if (inner == 1) to[o] = place_in_row<R>(from + o * n, n);
         else places_in_columns<R>(from + o * n * inner, n, inner, inner, to + o * inner);

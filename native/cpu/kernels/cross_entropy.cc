@@ -1,7 +1,7 @@
 // The cross-entropy of softmax(logits) against distributions or labels, row by row. The gradients use the probabilities
 // that the forward pass has computed.
-#include "log_sum.h"
 #include "pointwise.h"
+#include "short_rows.h"
 #include "widened.h"
 
 namespace weft::cpu::WEFT_ISA {
@@ -48,36 +48,57 @@ template <class T> WEFT_BINDER Step bind_dense(Call& call) {
   };
 }
 
-/** Where a row of few classes is one masked vector. Narrower vectors gain nothing by the loop below. */
-constexpr bool rows_in_a_vector = width == 16;
+/** The labels of up to `width` rows, and which of them are classes. The others are reported. */
+struct TurnedLabels {
+  IVec labels{}, good{};
+  TurnedLabels(const Frame& frame, const int32_t* given, int64_t n, int rows) {
+    for (int r = 0; r < rows; r++) {
+      labels[r] = given[r];
+      good[r] = given[r] >= 0 && given[r] < n ? -1 : 0;
+      if (!good[r]) frame.raise(given[r]);
+    }
+  }
+  /** v where the label is good, else 0. */
+  WEFT_INLINE Vec keep(Vec v) const { return float_of(bits_of(v) & good); }
+};
 
-/**
- * Rows that fit one vector, in registers, to the bits of the loop over rows of any length. The next row is read before
- * the present one is written: a masked store reaches over it, and a read after that would wait for the store.
- */
-[[maybe_unused]] WEFT_BINDER Step bind_sparse_short(View logits, View labels, View loss, View probabilities) {
-  const int n = int(logits.dim(-1));
-  const int64_t rows = product(logits.dims, 0, logits.dims.size() - 1);
+WEFT_BINDER Step bind_sparse_short(View logits, View labels, View loss, View probabilities) {
+  const int64_t n = logits.dim(-1), rows = product(logits.dims, 0, logits.dims.size() - 1);
   return [=](const Frame& frame) {
-    parallel_range(rows, std::max<int64_t>(1, function_grain / n), [&](int64_t begin, int64_t end) {
-      const float* x = frame.at<float>(logits) + begin * n;
-      const Vec lowest = broadcast(-__builtin_inff());
-      Vec next = load_lanes(x, n);
-      for (int64_t r = begin; r < end; r++) {
-        const Vec row = next;
-        if (r + 1 < end) next = load_lanes(x += n, n);
-        const int64_t label = frame.at<int32_t>(labels)[r];
-        const bool good = label >= 0 && label < n;
-        if (!good) frame.raise(label);
-        const float most = largest(max(keep_lanes(row, n, lowest), lowest));
-        const Vec powers = keep_lanes(exp(row - most), n, zero());
-        const float total = sum(powers);
-        if (loss.used()) {
-          const float log_total = next_to_one(total) ? std::log1p(sum(below_half(powers))) : log_of(total);
-          frame.at<float>(loss)[r] = good ? log_total - (row[label] - most) : 0.0f;
-        }
-        store_lanes(frame.at<float>(probabilities) + r * n, powers * (1.0f / total), n);
+    for_short_rows(rows, n, function_grain, [&](int64_t first, int count) {
+      const float* x = frame.at<float>(logits) + first * n;
+      const TurnedLabels label(frame, frame.at<int32_t>(labels) + first, n, count);
+      Vec chosen{}, most;
+      for (int r = 0; r < count; r++)
+        if (label.good[r]) chosen[r] = x[r * n + label.labels[r]];
+      TurnedRows turned(x, n, count);
+      const Vec total = turned.take_powers(most);
+      if (loss.used()) {
+        // of a sum next to 1 the others keep the digits (log_sum.h)
+        const Vec near_one = log_above_one(turned.sum_of_others());
+        const Vec log_total = select(less(total, broadcast(1.0625f)), near_one, log(total));
+        store_lanes(frame.at<float>(loss) + first, label.keep(log_total - (chosen - most)), count);
       }
+      if (!probabilities.used()) return;
+      turned.scale(broadcast(1.0f) / total);
+      turned.store(frame.at<float>(probabilities) + first * n);
+    });
+  };
+}
+
+WEFT_BINDER Step bind_sparse_gradient_short(View g, View probabilities, View labels, View dx) {
+  const int64_t n = probabilities.dim(-1), rows = product(probabilities.dims, 0, probabilities.dims.size() - 1);
+  return [=](const Frame& frame) {
+    for_short_rows(rows, n, function_grain, [&](int64_t first, int count) {
+      const TurnedLabels label(frame, frame.at<int32_t>(labels) + first, n, count);
+      TurnedRows turned(frame.at<float>(probabilities) + first * n, n, count);
+      const Vec factor = label.keep(load_lanes(frame.at<float>(g) + first, count)), places = to_float(label.labels);
+      const Vec sure = negate(turned.sum_of_others()), half = broadcast(0.5f);
+      for (int64_t j = 0; j < n; j++) {
+        const Vec p = turned.columns[j], at_label = select(greater(p, half), sure, p - 1.0f);
+        turned.columns[j] = label.keep(factor * select(equal(places, broadcast(float(j))), at_label, p));
+      }
+      turned.store(frame.at<float>(dx) + first * n);
     });
   };
 }
@@ -102,8 +123,8 @@ template <class T> WEFT_BINDER Step bind_sparse(Call& call) {
              probabilities = call.out[1];
   const int64_t n = logits.dim(-1), rows = product(logits.dims, 0, logits.dims.size() - 1);
   if (probabilities.used()) call.in_place(0, 1);
-  if constexpr (rows_in_a_vector && std::is_same_v<T, float>)
-    if (n > 0 && n <= width && probabilities.used()) return bind_sparse_short(logits, labels, loss, probabilities);
+  if constexpr (std::is_same_v<T, float>)
+    if (n > 0 && n <= most_short_columns) return bind_sparse_short(logits, labels, loss, probabilities);
   return [=](const Frame& frame) {
     for_rows(rows, n, function_grain, [&](int64_t r) {
       const T* x = frame.at<T>(logits) + r * n;
@@ -146,6 +167,8 @@ template <class T> WEFT_BINDER Step bind_sparse_gradient(Call& call) {
   const View g = call.in[0], probabilities = call.in[1], labels = call.in[2], dx = call.out[0];
   const int64_t n = probabilities.dim(-1), rows = product(probabilities.dims, 0, probabilities.dims.size() - 1);
   call.in_place(1, 0);
+  if constexpr (std::is_same_v<T, float>)
+    if (n > 0 && n <= most_short_columns) return bind_sparse_gradient_short(g, probabilities, labels, dx);
   return [=](const Frame& frame) {
     for_rows(rows, n, function_grain, [&](int64_t r) {
       const T* p = frame.at<T>(probabilities) + r * n;

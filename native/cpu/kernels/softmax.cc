@@ -1,7 +1,7 @@
 // softmax, logSoftmax and their gradients over the last axis, row by row. The first pass over a row reads it from
 // memory, the later ones from the cache.
-#include "log_sum.h"
 #include "pointwise.h"
+#include "short_rows.h"
 #include "widened.h"
 
 namespace weft::cpu::WEFT_ISA {
@@ -52,6 +52,21 @@ template <class T> WEFT_BINDER Step bind_rows(Call& call, void (*row)(const T*, 
   };
 }
 
+WEFT_BINDER Step bind_softmax_short(Call& call) {
+  const View x = call.in[0], y = call.out[0];
+  const int64_t n = x.dim(-1), rows = x.size() / n;
+  call.in_place(0, 0);
+  return [=](const Frame& frame) {
+    for_short_rows(rows, n, function_grain, [&](int64_t first, int count) {
+      TurnedRows turned(frame.at<float>(x) + first * n, n, count);
+      Vec most;
+      const Vec total = turned.take_powers(most);
+      turned.scale(broadcast(1.0f) / total);
+      turned.store(frame.at<float>(y) + first * n);
+    });
+  };
+}
+
 template <class T> WEFT_BINDER Step bind_gradient_rows(Call& call, void (*row)(const T*, const T*, T*, int64_t)) {
   const View g = call.in[0], y = call.in[1], dx = call.out[0];
   const int64_t n = y.dim(-1), rows = n == 0 ? 0 : y.size() / n;
@@ -67,7 +82,11 @@ template <class T> WEFT_BINDER Step bind_gradient_rows(Call& call, void (*row)(c
 }  // namespace
 
 KERNEL(cpu, softmax) {
-  return bind_float(call, call.in[0].dtype, []<class T>(Call& of) { return bind_rows<T>(of, softmax_row); });
+  return bind_float(call, call.in[0].dtype, []<class T>(Call& of) {
+    const int64_t n = of.in[0].dim(-1);
+    if (std::is_same_v<T, float> && n > 0 && n <= most_short_columns) return bind_softmax_short(of);
+    return bind_rows<T>(of, softmax_row);
+  });
 }
 KERNEL(cpu, logSoftmax) {
   return bind_float(call, call.in[0].dtype, []<class T>(Call& of) { return bind_rows<T>(of, log_softmax_row); });
