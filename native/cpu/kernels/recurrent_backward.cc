@@ -47,17 +47,19 @@ std::vector<PlaceSum> place_sums(const BackwardViews& v, int64_t u) {
 }
 
 /** What the rows of a tile read after their sums. */
-template <class T> WantedLines<T> wanted_by(const BackTile<T>& tile, int gates) {
-  WantedLines<T> lines;
-  if (tile.initial) return lines;
-  lines.vectors = tile.vectors;
+template <class T> void want(const BackTile<T>& tile, int gates, WantedLines<T>& lines) {
+  lines.count = 0;
+  if (tile.initial) return;
+  const int64_t length = tile.vectors * lanes_of<T>;
+  const auto add = [&](const T* from, int64_t row, int64_t step, int places) __attribute__((always_inline)) {
+    lines.add(from, tile.rows, row, step, places, length);
+  };
   if (tile.gates) {
-    lines.add(tile.gates, tile.gates_row, tile.units, gates);
-    lines.add(tile.prior, tile.prior_row, 0, 1);
+    add(tile.gates, tile.gates_row, tile.units, gates);
+    add(tile.prior, tile.prior_row, 0, 1);
   }
-  lines.add(tile.h ? tile.h : tile.kept, tile.h_row, 0, 1);
-  if (tile.sequence) lines.add(tile.sequence, tile.h_row, 0, 1);
-  return lines;
+  add(tile.h ? tile.h : tile.kept, tile.h_row, 0, 1);
+  if (tile.sequence) add(tile.sequence, tile.h_row, 0, 1);
 }
 
 }  // namespace
@@ -100,6 +102,7 @@ template <class T> WEFT_BINDER Step bind_backward(Call& call, const BackwardView
       enter(v.of_cell, dc);
       enter(v.of_last, carry);
       std::fill_n(proposed, rows * row, T(0));
+      WantedLines<T> wanted;
       BackTile<T> tile{};
       tile.units = u, tile.scratch = row, tile.padded = padded, tile.gradient_row = wide_row;
       tile.gates_row = steps * gates * u, tile.h_row = steps * u, tile.mask_row = steps;
@@ -142,7 +145,8 @@ template <class T> WEFT_BINDER Step bind_backward(Call& call, const BackwardView
               Vector<T> sums[step_rows<2> * most_sums];
               const int64_t k = i == steps - 1 ? 0 : deep;
               const PanelProduct<T> product{later, wide_row, frame.at<const T>(packed) + j * deep, k};
-              add_products(&product, 1, tile.rows, vectors, 2, from_zero<T>, wanted_by(tile, gates), sums);
+              want(tile, gates, wanted);
+              add_products(&product, 1, tile.rows, vectors, 2, from_zero<T>, wanted, sums);
               finish.step(tile, sums);
             });
         if (two_products && i >= 0)

@@ -12,11 +12,11 @@ template <class T>
 using SumKernel = void (*)(const PanelProduct<T>* products, int count, int64_t panel_row, const T* start, const WantedLines<T>& wanted,
                            Vector<T>* sums);
 
-template <class T, int rows, int vectors>
+/** `fetches`: lines are wanted. Loops without lines have a kernel without the question. */
+template <class T, int rows, int vectors, bool fetches>
 void sum_tile(const PanelProduct<T>* products, int count, int64_t panel_row, const T* start, const WantedLines<T>& wanted,
               Vector<T>* sums) {
   constexpr int lanes = lanes_of<T>;
-  constexpr bool fetches = vectors <= 2 && sizeof(T) == 4;  // as steps back are summed
   Vector<T> sum[rows][vectors];
   if (start) {
 #pragma GCC unroll 16
@@ -33,25 +33,27 @@ void sum_tile(const PanelProduct<T>* products, int count, int64_t panel_row, con
     // two base pointers and multiples of one stride address up to 10 rows in few registers
     const int64_t s = product->a_row, s2 = 2 * s, s3 = 3 * s, s4 = 4 * s;
     const T *a0 = product->a, *a1 = a0 + 5 * s, *panel = product->panel;
-    const int64_t share =
-        fetches && wanted.count > 0 ? (product->k + rows - 1) / rows : product->k;  // of the sums, for each row that is fetched
-    [[maybe_unused]] int row = 0;
-    for (int64_t left = product->k; left > 0; left -= share) {
-      if constexpr (fetches) wanted.fetch(row++);
-      for (int64_t k = std::min(share, left); k > 0; k--) {
-        Vector<T> b[vectors];
+    // one line after so many terms, in one loop: the end of a loop is foreseen seldom, and the multipliers wait for it
+    [[maybe_unused]] const T* const* line = wanted.lines.data();
+    [[maybe_unused]] const T* const* const lines_end = line + wanted.count;
+    [[maybe_unused]] int64_t between = 7;
+    if constexpr (fetches)
+      while (between > 0 && wanted.count * (between + 1) > product->k) between >>= 1;
+    for (int64_t left = product->k; left > 0; left--) {
+      if constexpr (fetches)
+        if ((left & between) == 0 && line < lines_end) __builtin_prefetch(*line++, 0, 2);
+      Vector<T> b[vectors];
 #pragma GCC unroll 8
-        for (int j = 0; j < vectors; j++) b[j] = load(panel + j * lanes);
+      for (int j = 0; j < vectors; j++) b[j] = load(panel + j * lanes);
 #pragma GCC unroll 16
-        for (int i = 0; i < rows; i++) {
-          const T* base = i < 5 ? a0 : a1;
-          const Vector<T> value = splat<T>(base[i % 5 == 0 ? 0 : i % 5 == 1 ? s : i % 5 == 2 ? s2 : i % 5 == 3 ? s3 : s4]);
+      for (int i = 0; i < rows; i++) {
+        const T* base = i < 5 ? a0 : a1;
+        const Vector<T> value = splat<T>(base[i % 5 == 0 ? 0 : i % 5 == 1 ? s : i % 5 == 2 ? s2 : i % 5 == 3 ? s3 : s4]);
 #pragma GCC unroll 8
-          for (int j = 0; j < vectors; j++) sum[i][j] = fma(value, b[j], sum[i][j]);
-        }
-        a0++, a1++;
-        panel += panel_row;
+        for (int j = 0; j < vectors; j++) sum[i][j] = fma(value, b[j], sum[i][j]);
       }
+      a0++, a1++;
+      panel += panel_row;
     }
   }
 #pragma GCC unroll 16
@@ -60,20 +62,55 @@ void sum_tile(const PanelProduct<T>* products, int count, int64_t panel_row, con
     for (int j = 0; j < vectors; j++) sums[i * most_sums + j] = sum[i][j];
 }
 
-template <class T, int vectors, int... row> constexpr auto kernels_of(std::integer_sequence<int, row...>) {
-  return std::array<SumKernel<T>, sizeof...(row)>{sum_tile<T, row + 1, vectors>...};
+template <class T, int vectors, bool fetches = false, int... row> constexpr auto kernels_of(std::integer_sequence<int, row...>) {
+  return std::array<SumKernel<T>, sizeof...(row)>{sum_tile<T, row + 1, vectors, fetches>...};
+}
+
+using RunKernel = void (*)(const float* a, int64_t a_run, const float* panel, int64_t runs, float* c, int64_t c_row);
+
+template <int rows> void sum_runs(const float* a, int64_t a_run, const float* panel, int64_t runs, float* c, int64_t c_row) {
+  constexpr int terms = 2 * width;
+  Vec sum[rows][2] = {};
+  for (; runs > 0; runs--, a += a_run)
+#pragma GCC unroll 1
+    for (int k = 0; k < terms; k++, panel += terms) {
+      const Vec b[2] = {load(panel), load(panel + width)};
+#pragma GCC unroll 16
+      for (int i = 0; i < rows; i++) {
+        const Vec value = broadcast(a[i * terms + k]);
+        sum[i][0] = fma(value, b[0], sum[i][0]);
+        sum[i][1] = fma(value, b[1], sum[i][1]);
+      }
+    }
+#pragma GCC unroll 16
+  for (int i = 0; i < rows; i++, c += c_row) {
+    store(c, sum[i][0]);
+    store(c + width, sum[i][1]);
+  }
+}
+template <int... row> constexpr auto run_kernels_of(std::integer_sequence<int, row...>) {
+  return std::array<RunKernel, sizeof...(row)>{sum_runs<row + 1>...};
 }
 
 }  // namespace
+
+void multiply_runs(const float* a, int64_t a_run, const float* panel, int64_t runs, int rows, float* c, int64_t c_row) {
+  static constexpr auto kernels = run_kernels_of(std::make_integer_sequence<int, tile_shapes.rows>());
+  kernels[size_t(rows - 1)](a, a_run, panel, runs, c, c_row);
+}
 
 void add_products(const PanelProduct<float>* products, int count, int rows, int vectors, int wide, const float* start,
                   const WantedLines<float>& wanted, Vec* sums) {
   static constexpr auto one = kernels_of<float, 1>(std::make_integer_sequence<int, step_rows<1>>());
   static constexpr auto two = kernels_of<float, 2>(std::make_integer_sequence<int, step_rows<2>>());
+  static constexpr auto two_and_lines = kernels_of<float, 2, true>(std::make_integer_sequence<int, step_rows<2>>());
   static constexpr auto three = kernels_of<float, 3>(std::make_integer_sequence<int, step_rows<3>>());
   static constexpr auto four = kernels_of<float, 4>(std::make_integer_sequence<int, rows_of_four>());
   const size_t row = size_t(rows - 1);
-  const SumKernel<float> kernel = vectors == 1 ? one[row] : vectors == 2 ? two[row] : vectors == 3 ? three[row] : four[row];
+  const SumKernel<float> kernel = vectors == 1   ? one[row]
+                                  : vectors == 2 ? (wanted.count > 0 ? two_and_lines : two)[row]
+                                  : vectors == 3 ? three[row]
+                                                 : four[row];
   kernel(products, count, wide * width, start, wanted, sums);
 }
 

@@ -1,6 +1,7 @@
 // Sums over recurrent weights: what a tile of rows and a panel of weights give, added to sums in memory. One function
 // for every height and width of tile, which all cells share.
 #pragma once
+#include <algorithm>
 #include <array>
 
 #include "lanes.h"
@@ -24,29 +25,24 @@ template <class T> struct PanelProduct {
 };
 
 /**
- * Lines that each row of a tile reads after its sums. They lie pages apart, so no prefetcher follows them: those of one
- * row are brought to the second-level cache while a share of the sums runs.
+ * Lines that the rows of a tile read after its sums. They lie pages apart, so no prefetcher follows them: they are
+ * brought to the second-level cache while the sums of two vectors run, one at a time.
  */
 template <class T> struct WantedLines {
-  /** `count` places, `step` elements apart; those of the next row are `row` elements further on. */
-  struct Run {
-    const T* from;
-    int64_t row, step;
-    int count;
-  };
-  int vectors = 0, count = 0;  // vectors at each place; runs
-  std::array<Run, 4> runs;
+  static constexpr int most = step_rows<2> * 7 * std::max<int>(1, 2 * lanes_of<T> * int(sizeof(T)) / 64);
+  int count = 0;
+  std::array<const T*, most> lines;
 
-  void add(const T* from, int64_t row, int64_t step, int places) { runs[size_t(count++)] = {from, row, step, places}; }
-  WEFT_INLINE void fetch(int row) const {
+  /**
+   * `places` places, `step` elements apart, of each of `rows` rows, which are `row` elements apart: `length` elements.
+   */
+  WEFT_INLINE void add(const T* from, int rows, int64_t row, int64_t step, int places, int64_t length) {
+    constexpr int64_t line = 64 / int64_t(sizeof(T));
+    for (int r = 0; r < rows; r++, from += row) {
+      const T* at = from;
 #pragma GCC unroll 1
-    for (int r = 0; r < count; r++) {
-      const Run& run = runs[size_t(r)];
-      const T* at = run.from + row * run.row;
-#pragma GCC unroll 1
-      for (int i = 0; i < run.count; i++, at += run.step)
-#pragma GCC unroll 1
-        for (int v = 0; v < vectors; v++) __builtin_prefetch(at + v * lanes_of<T>, 0, 2);
+      for (int i = 0; i < places; i++, at += step)
+        for (int64_t k = 0; k < length; k += line) lines[size_t(count++)] = at + k;
     }
   }
 };
@@ -66,5 +62,12 @@ void add_products(const PanelProduct<float>* products, int count, int rows, int 
                   const WantedLines<float>& wanted, Vec* sums);
 void add_products(const PanelProduct<double>* products, int count, int rows, int vectors, int wide, const double* start,
                   const WantedLines<double>& wanted, DoubleVec* sums);
+
+/**
+ * c[rows, 2 vectors] = a * panel, over runs of 2 vectors of terms: those of a run are adjacent in a, and its rows
+ * follow each other. `rows` is at most tile_shapes.rows. The micro-kernel has the same bits, but takes as long between
+ * two short runs as for several terms.
+ */
+void multiply_runs(const float* a, int64_t a_run, const float* panel, int64_t runs, int rows, float* c, int64_t c_row);
 
 }  // namespace weft::cpu::WEFT_ISA
