@@ -178,7 +178,13 @@ template <class T> WEFT_BINDER Step bind_forward(Call& call, const ForwardViews&
               };
               // four gates are summed at a time where the registers hold them
               const int at_once = row_sums == 4 && tile.rows > rows_of_four ? 2 : row_sums;
-              if (x && tile.bias) {
+              if (sizeof(T) == 4 && x && tile.bias) {
+                Vector<T> inner[3];
+                for (int g = 0; g < 3; g++) inner[g] = load_masked(tile.bias + g * tile.units, tile.lanes[0]);
+                auto both = products(0);
+                both[0].inner = inner;
+                add_products(both.data(), 2, tile.rows, 3, apart, starts, no_lines<T>, sums);
+              } else if (x && tile.bias) {
                 add_products(products(0).data(), 1, tile.rows, 3, apart, starts, no_lines<T>, sums);
                 start_inner(tile, sums);
                 add_products(products(0).data() + 1, 1, tile.rows, 3, apart, nullptr, no_lines<T>, sums);

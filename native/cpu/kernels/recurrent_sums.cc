@@ -55,6 +55,17 @@ void sum_tile(const PanelProduct<T>* products, int count, int64_t panel_row, con
       a0++, a1++;
       panel += panel_row;
     }
+    if constexpr (vectors == 3 && sizeof(T) == 4)
+      if (product->inner) {
+        const Vector<T> inner[3] = {product->inner[0], product->inner[1], product->inner[2]};
+#pragma GCC unroll 16
+        for (int i = 0; i < rows; i++) {
+          sum[i][0] = inner[0] + sum[i][0];
+          sum[i][1] = inner[1] + sum[i][1];
+          sums[i * most_sums + 3] = sum[i][2];
+          sum[i][2] = inner[2];
+        }
+      }
   }
 #pragma GCC unroll 16
   for (int i = 0; i < rows; i++)

@@ -16,12 +16,17 @@ constexpr int rows_of_four = tile_shapes.step_rows_of_four;
 /** The most vectors of sums that a row of a tile has: rows of sums are so many vectors apart. */
 constexpr int most_sums = 4;
 
-/** a[rows, k] * panel[k, vectors]: rows of a are a_row apart, those of the panel `wide` vectors. */
+/**
+ * a[rows, k] * panel[k, vectors]: rows of a are a_row apart, those of the panel `wide` vectors. With `inner`, of float
+ * and 3 vectors alone: these vectors are added to the first two sums before the next product, and the third sum goes
+ * behind all others and starts again from its vector.
+ */
 template <class T> struct PanelProduct {
   const T* a;
   int64_t a_row;
   const T* panel;
   int64_t k;
+  const Vector<T>* inner = nullptr;
 };
 
 /**
