@@ -4,7 +4,6 @@
 #pragma once
 #include <array>
 #include <cstring>
-#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -264,20 +263,13 @@ template <class T> class SequenceProducts {
           tile.c = dx + (block.source(r) + i0) * d + j;
           tile.a = slopes.data + (r * block.length() + i0) * columns, tile.b = panel;
           tile.k = columns, tile.outer = whole, tile.accumulate = false;
-          if (whole > 0) multiply_whole(tile, height, vectors);
+          if (whole > 0) multiply_tile(tile, height, vectors);
           if (rest == 0) return;
           tile.a += whole * tile.a_outer, tile.b += whole * tile.b_outer;
           tile.k = rest, tile.outer = 1, tile.accumulate = whole > 0;
           multiply_tile(tile, height, vectors);
         });
     }
-  }
-
-  /** What lies in whole panels of the slopes. */
-  static void multiply_whole(const MicroTile<T>& tile, int height, int vectors) {
-    if constexpr (std::is_same_v<T, float>)
-      if (vectors == 2 && all_lanes(tile.last)) return multiply_runs(tile.a, tile.a_outer, tile.b, tile.outer, height, tile.c, tile.c_row);
-    multiply_tile(tile, height, vectors);
   }
 
   static constexpr int64_t most_places = 252, most_partial = 32 << 20;

@@ -77,38 +77,7 @@ template <class T, int vectors, bool fetches = false, int... row> constexpr auto
   return std::array<SumKernel<T>, sizeof...(row)>{sum_tile<T, row + 1, vectors, fetches>...};
 }
 
-using RunKernel = void (*)(const float* a, int64_t a_run, const float* panel, int64_t runs, float* c, int64_t c_row);
-
-template <int rows> void sum_runs(const float* a, int64_t a_run, const float* panel, int64_t runs, float* c, int64_t c_row) {
-  constexpr int terms = 2 * width;
-  Vec sum[rows][2] = {};
-  for (; runs > 0; runs--, a += a_run)
-#pragma GCC unroll 1
-    for (int k = 0; k < terms; k++, panel += terms) {
-      const Vec b[2] = {load(panel), load(panel + width)};
-#pragma GCC unroll 16
-      for (int i = 0; i < rows; i++) {
-        const Vec value = broadcast(a[i * terms + k]);
-        sum[i][0] = fma(value, b[0], sum[i][0]);
-        sum[i][1] = fma(value, b[1], sum[i][1]);
-      }
-    }
-#pragma GCC unroll 16
-  for (int i = 0; i < rows; i++, c += c_row) {
-    store(c, sum[i][0]);
-    store(c + width, sum[i][1]);
-  }
-}
-template <int... row> constexpr auto run_kernels_of(std::integer_sequence<int, row...>) {
-  return std::array<RunKernel, sizeof...(row)>{sum_runs<row + 1>...};
-}
-
 }  // namespace
-
-void multiply_runs(const float* a, int64_t a_run, const float* panel, int64_t runs, int rows, float* c, int64_t c_row) {
-  static constexpr auto kernels = run_kernels_of(std::make_integer_sequence<int, tile_shapes.rows>());
-  kernels[size_t(rows - 1)](a, a_run, panel, runs, c, c_row);
-}
 
 void add_products(const PanelProduct<float>* products, int count, int rows, int vectors, int wide, const float* start,
                   const WantedLines<float>& wanted, Vec* sums) {

@@ -68,11 +68,4 @@ void add_products(const PanelProduct<float>* products, int count, int rows, int 
 void add_products(const PanelProduct<double>* products, int count, int rows, int vectors, int wide, const double* start,
                   const WantedLines<double>& wanted, DoubleVec* sums);
 
-/**
- * c[rows, 2 vectors] = a * panel, over runs of 2 vectors of terms: those of a run are adjacent in a, and its rows
- * follow each other. `rows` is at most tile_shapes.rows. The micro-kernel has the same bits, but takes as long between
- * two short runs as for several terms.
- */
-void multiply_runs(const float* a, int64_t a_run, const float* panel, int64_t runs, int rows, float* c, int64_t c_row);
-
 }  // namespace weft::cpu::WEFT_ISA
