@@ -67,10 +67,8 @@ class Device {
   virtual bool divided_work() const { return true; }
   /** Where the device is the host: `call` is called between the parts of a step. Null: no more. */
   virtual void between_parts([[maybe_unused]] const std::function<void()>* call) {}
-  /** Whether a run of all threads leaves no processor to others. */
-  virtual bool fills_processors() const { return false; }
-  /** Whether all threads are two, and fill the processors: beside a busy thread of others there is room for one. */
-  virtual bool fills_two_processors() const { return false; }
+  /** The threads of a run of all threads, where it leaves no processor to others; else 0. */
+  virtual int filling_threads() const { return 0; }
   /** Whether work for all threads comes within microseconds: they watch for it, or sleep. */
   virtual void expect_work([[maybe_unused]] bool soon) {}
   virtual void* stream() { return nullptr; }

@@ -57,7 +57,7 @@ bool Queue::short_run(const Job& job) const {
 void Queue::tell_expected(const Job& job) const {
   double* const status = job.environment->status;
   status[4] = job.program ? job.program->pace.expected() : 0;
-  status[5] = job.program && device_.fills_processors() && job.program->pace.expects_all() ? most_looking_together : most_looking;
+  status[5] = job.program && device_.filling_threads() > 0 && job.program->pace.expects_all() ? most_looking_together : most_looking;
 }
 
 /** Does a short job on the calling thread. */
@@ -91,12 +91,14 @@ void Queue::do_short(Job job, std::unique_lock<std::mutex>& lock) {
 void Queue::run_at_pace(Flight& flight, bool here) {
   using Clock = std::chrono::steady_clock;
   Pace& pace = flight.job.program->pace;
-  ThreadLoad* const asker = !here && worker_ == Worker::thread && device_.fills_two_processors() ? &flight.job.environment->load : nullptr;
+  // beside a thread that computes, two processors have room for one thread
+  const bool competes = !here && worker_ == Worker::thread && device_.filling_threads() == 2;
+  ThreadLoad* const asker = competes ? &flight.job.environment->load : nullptr;
   const bool alone = here || pace.alone(asker && asker->computes());
   const WorkAlone by_itself(device_, alone);
   if (!here) keep_apart(&flight.job.processor, 1);
   if (!alone) device_.expect_work(true);
-  const bool fills = !alone && device_.fills_processors();
+  const bool fills = !alone && device_.filling_threads() > 0;
   // The mean may be of runs that others have slowed down, and who is woken late has waited for nothing. Where all
   // processors compute, who is woken early takes one of them.
   const double expected = fills ? pace.expected() : std::min(pace.expected(), pace.best(alone));

@@ -47,8 +47,7 @@ class CpuDevice final : public Device {
   void work_alone(bool alone) override { cpu::work_alone(alone); }
   bool divided_work() const override { return cpu::divided_work(); }
   void between_parts(const std::function<void()>* call) override { cpu::after_chunks(call); }
-  bool fills_processors() const override { return cpu::threads() > 1 && cpu::threads() >= cpu::processors(); }
-  bool fills_two_processors() const override { return cpu::threads() == 2 && fills_processors(); }
+  int filling_threads() const override { return cpu::threads() > 1 && cpu::threads() >= cpu::processors() ? cpu::threads() : 0; }
   void expect_work(bool soon) override { soon ? cpu::rouse() : cpu::rest(); }
   void copy(const std::vector<Copy>& copies, const Fault* guard) override {
     if (guard != nullptr && guard->raised()) return;
