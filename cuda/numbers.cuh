@@ -74,10 +74,13 @@ template <class T> __device__ __forceinline__ T clamp(T x, T low, T high) {
   return select(y > high, high, y);
 }
 
-/** x·Φ(x), with the normal distribution's Φ, and its derivative. */
-__device__ __forceinline__ float gelu(float x) { return 0.5f * x * (1.0f + erf(x * 0.70710678118654752f)); }
+/**
+ * x·Φ(x), with the normal distribution's Φ, and its derivative. What meets a factor of 0 far from 0 is no infinity:
+ * their product would be NaN.
+ */
+__device__ __forceinline__ float gelu(float x) { return 0.5f * select(x < -40.0f, -40.0f, x) * (1.0f + erf(x * 0.70710678118654752f)); }
 __device__ __forceinline__ float gelu_slope(float x) {
-  return 0.5f * (1.0f + erf(x * 0.70710678118654752f)) + x * 0.39894228040143268f * exp(-0.5f * x * x);
+  return 0.5f * (1.0f + erf(x * 0.70710678118654752f)) + clamp(x, -40.0f, 40.0f) * 0.39894228040143268f * exp(-0.5f * x * x);
 }
 
 /** The derivatives of geluTanh, silu and mish at y, from the values of the functions inside them. */

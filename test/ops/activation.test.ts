@@ -6,6 +6,7 @@ import type { Op } from '../../lib/core/op.js'
 import {
   elu,
   gelu,
+  grad,
   hardShrink,
   hardSigmoid,
   hardSilu,
@@ -123,6 +124,20 @@ export const rows: readonly Row[] = checkRows(import.meta.url, [
     (x) => Math.tanh(x!),
     [[1e-6, -1e-4, 1e-3]],
     { dtypes: ['float64', 'float32'] },
+  ),
+  special(
+    'gelu',
+    'edges',
+    (x) => gelu(x!),
+    (x) => (x === -Infinity ? 0 : 0.5 * x! * (1 + erf(x! / Math.SQRT2))),
+    EDGES,
+  ),
+  special(
+    'gelu',
+    'edges, the slope',
+    (x) => grad((t: Tensor) => gelu(t).sum())(x!),
+    (x) => (1 + Math.sign(x!)) / 2,
+    EDGES,
   ),
   special(
     'softplus',

@@ -36,7 +36,10 @@ WEFT_INLINE Lanes gelu_slope(Lanes x) {
   const IVec sign = bits_of(x.v) & broadcast_integer(INT32_MIN), above = ~(bits_of(x.v) >> 31) & bits_of(broadcast(1.0f));
   return Lanes(fma(float_of(bits_of(bracket) ^ sign), bell.height, float_of(above)));
 }
-WEFT_INLINE double gelu(double x) { return 0.5 * x * (1 + erf(x * 0.70710678118654752)); }
-WEFT_INLINE double gelu_slope(double x) { return 0.5 * (1 + erf(x * 0.70710678118654752)) + x * 0.39894228040143268 * exp(-0.5 * x * x); }
+/** What meets a factor of 0 far from 0 is no infinity: their product would be NaN. */
+WEFT_INLINE double gelu(double x) { return 0.5 * select(x < -40, -40.0, x) * (1 + erf(x * 0.70710678118654752)); }
+WEFT_INLINE double gelu_slope(double x) {
+  return 0.5 * (1 + erf(x * 0.70710678118654752)) + clamp(x, -40.0, 40.0) * 0.39894228040143268 * exp(-0.5 * x * x);
+}
 
 }  // namespace weft::cpu::WEFT_ISA
