@@ -24,6 +24,11 @@ constexpr int64_t rows_ahead = 32;
 constexpr int64_t long_enough = 64;  // sums of fewer terms are over before a fetch could help
 constexpr int64_t few_lines = 8;
 /**
+ * Terms go two at a time: the end of a loop of few rounds is predicted, and one that is not costs some 50 cycles, while
+ * the multipliers run dry. Of the portable level of x86 size counts: it is for processors of before 2013.
+ */
+constexpr bool two_at_once = fused_multiply_add;
+/**
  * `whole`: the last vector has all its lanes, so that no mask is needed. With AVX-512 too a load with a mask is two
  * operations on Intel's processors, one of them on a unit that should multiply: tiles of 14 rows lose 3 % to it.
  */
@@ -121,13 +126,16 @@ __attribute__((noinline)) void run_tile(const MicroTile<T>& tile) {
           }
           b += b_step;
         };
-        // The end of a loop of few rounds is predicted. One that is not costs some 50 cycles: the multipliers run dry.
-        for (int64_t twice = count / 2; twice > 0; twice--) {
-          term();
-          asm("" : "+r"(b));  // else the compiler keeps two pointers in place of one
-          term();
+        if constexpr (two_at_once) {
+          for (int64_t twice = count / 2; twice > 0; twice--) {
+            term();
+            asm("" : "+r"(b));  // else the compiler keeps two pointers in place of one
+            term();
+          }
+          if (count % 2) term();
+        } else {
+          for (int64_t k = count; k > 0; k--) term();
         }
-        if (count % 2) term();
         if constexpr (fetching) {
           until_fetch -= count;
           if (until_fetch > 0) continue;
