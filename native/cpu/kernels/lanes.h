@@ -23,7 +23,6 @@ template <class T> constexpr int lanes_of = LanesOf<T>::count;
 /** a > b ? a : b. Where a or b is NaN, the result is b. */
 WEFT_INLINE DoubleVec max(DoubleVec a, DoubleVec b) { return select(greater(a, b), a, b); }
 WEFT_INLINE DoubleVec multiplied_root(DoubleVec v) { return sqrt(v); }
-WEFT_INLINE DoubleVec quotient(DoubleVec a, DoubleVec b) { return a / b; }
 WEFT_INLINE DoubleVec load_bytes_double(const uint8_t* p) {
   DoubleVec v{};
   for (int i = 0; i < width / 2; i++) v[i] = double(p[i]);

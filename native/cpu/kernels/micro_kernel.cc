@@ -25,7 +25,8 @@ constexpr int64_t long_enough = 64;  // sums of fewer terms are over before a fe
 constexpr int64_t few_lines = 8;
 /**
  * Terms go two at a time: the end of a loop of few rounds is predicted, and one that is not costs some 50 cycles, while
- * the multipliers run dry. Of the portable level of x86 size counts: it is for processors of before 2013.
+ * the multipliers run dry. Tiles that keep what they read wait for memory anyway, and at the portable level of x86, for
+ * processors of before 2013, size counts.
  */
 constexpr bool two_at_once = fused_multiply_add;
 /**
@@ -126,7 +127,7 @@ __attribute__((noinline)) void run_tile(const MicroTile<T>& tile) {
           }
           b += b_step;
         };
-        if constexpr (two_at_once) {
+        if constexpr (two_at_once && beside != Beside::keep) {
           for (int64_t twice = count / 2; twice > 0; twice--) {
             term();
             asm("" : "+r"(b));  // else the compiler keeps two pointers in place of one

@@ -29,7 +29,7 @@ template <class T, bool amsgrad> void update_by_adam(const Stretch<T>& s, const 
       scale = select(greater(most, square), most, square);
       store_at(s.out[3] + i, scale);
     }
-    const V by = quotient(splat(step.rate) * mean, multiplied_root(scale) + splat(step.epsilon));
+    const V by = splat(step.rate) * mean / (multiplied_root(scale) + splat(step.epsilon));
     store_at(s.out[1] + i, mean);
     store_at(s.out[2] + i, square);
     store_at(s.out[0] + i, load_at(s.in[0] + i) * splat(s.keep) - by);

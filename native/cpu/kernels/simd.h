@@ -76,8 +76,6 @@ WEFT_INLINE void store(double* p, DoubleVec v) { std::memcpy(p, &v, sizeof v); }
 //   max(a, b), min(a, b)              a > b ? a : b and a < b ? a : b; where a or b is NaN, the result is b
 //   sqrt(a)                           correctly rounded
 //   multiplied_root(a)                the same of floats from 2^-100 on, 0 and infinity; quicker beside divisions
-//   quotient(a, b)                    a / b for finite a and b from 2^-100 to 2^100 or infinity, within 1.5 units in
-//                                     the last place; quicker beside multiplied_root(), which uses another unit then
 //   round(a), floor(a)                to the nearest integer, halves to the even one; to the next lower integer
 //   greater, equal, unordered(a, b)   comparisons; `unordered` holds where a or b is NaN
 //   every(m)                          whether a comparison holds for all lanes

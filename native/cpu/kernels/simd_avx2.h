@@ -47,16 +47,6 @@ WEFT_INLINE Vec round(Vec a) { return _mm256_round_ps(a, _MM_FROUND_TO_NEAREST_I
 WEFT_INLINE Vec floor(Vec a) { return _mm256_round_ps(a, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC); }
 
 WEFT_INLINE Vec multiplied_root(Vec v) { return sqrt(v); }
-/**
- * The unit that divides takes the root. The relative error e of an estimate of 1 / b is below 2^-11: the quotient times
- * 1 + e + e^2 is as good as the sum over all powers. Infinity has no such error: the largest float divides to 0 as
- * well.
- */
-WEFT_INLINE Vec quotient(Vec a, Vec b) {
-  b = min(broadcast(3.40282347e38f), b);  // operands in this order let NaN through
-  const Vec estimate = _mm256_rcp_ps(b), lacking = fma(-b, estimate, broadcast(1.0f)), rough = a * estimate;
-  return fma(rough, fma(lacking, lacking, lacking), rough);
-}
 
 WEFT_INLINE Mask unordered(Vec a, Vec b) { return (Mask)_mm256_cmp_ps(a, b, _CMP_UNORD_Q); }
 WEFT_INLINE Vec select(Mask m, Vec a, Vec b) { return _mm256_blendv_ps(b, a, (__m256)m); }

@@ -53,7 +53,6 @@ WEFT_INLINE Vec multiplied_root(Vec v) {
   constexpr int zeros_and_infinity = 0x02 | 0x04 | 0x08;
   return _mm512_mask_mov_ps(root, _mm512_fpclass_ps_mask(v, zeros_and_infinity), v);
 }
-WEFT_INLINE Vec quotient(Vec a, Vec b) { return a / b; }
 
 WEFT_INLINE Mask greater(Vec a, Vec b) { return _mm512_cmp_ps_mask(a, b, _CMP_GT_OQ); }
 WEFT_INLINE Mask equal(Vec a, Vec b) { return _mm512_cmp_ps_mask(a, b, _CMP_EQ_OQ); }

@@ -13,7 +13,6 @@ WEFT_INLINE DoubleVec fma(DoubleVec a, DoubleVec b, DoubleVec c) { return vfmaq_
 WEFT_INLINE Vec sqrt(Vec a) { return vsqrtq_f32(a); }
 WEFT_INLINE DoubleVec sqrt(DoubleVec a) { return vsqrtq_f64(a); }
 WEFT_INLINE Vec multiplied_root(Vec a) { return sqrt(a); }
-WEFT_INLINE Vec quotient(Vec a, Vec b) { return a / b; }
 WEFT_INLINE Vec round(Vec a) { return vrndnq_f32(a); }
 WEFT_INLINE Vec floor(Vec a) { return vrndmq_f32(a); }
 WEFT_INLINE IVec to_integer(Vec v) { return vcvtnq_s32_f32(v); }

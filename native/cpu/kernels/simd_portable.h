@@ -21,7 +21,6 @@ WEFT_INLINE DoubleVec sqrt(DoubleVec a) {
   return a;
 }
 WEFT_INLINE Vec multiplied_root(Vec a) { return sqrt(a); }
-WEFT_INLINE Vec quotient(Vec a, Vec b) { return a / b; }
 WEFT_INLINE Vec round(Vec a) {  // floats from 2^23 on have no fraction: adding 2^23 rounds, halves to even
   const IVec sign = bits_of(a) & broadcast_integer(INT32_MIN);
   const Vec size = float_of(bits_of(a) & broadcast_integer(INT32_MAX)), big = broadcast(8388608.0f);
