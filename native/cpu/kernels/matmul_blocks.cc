@@ -199,16 +199,38 @@ template <int vectors> void multiply_narrow_row(const Product<float>& p, int64_t
   activate_row(p.activation == Activation::relu ? Activation::linear : p.activation, p.c, p.n);
 }
 
-/** Rows of b, or of a transposed b, that are read behind the columns before `j` of the block [k0, k0 + kc). */
+/**
+ * Rows of b, or of a transposed b, that are read behind the columns before `j` of the block [k0, k0 + kc): those of the
+ * next block, or of the product that the thread computes next.
+ */
 template <class T> Ahead panels_behind(const Product<T>& p, int64_t k0, int64_t kc, int64_t j, int64_t calls) {
-  if (j >= p.n) {
+  int64_t end = p.n;
+  if (j >= end) {
     j = 0, k0 += kc;
     kc = std::min(kc, p.k - k0);
   }
-  if (kc <= 0 || calls <= 0) return {};
-  const int64_t columns = std::min(p.together * tile_columns<T>, p.n - j);
+  if (kc <= 0) {
+    j = p.n, end += std::min(p.b_behind, p.n);
+    k0 = 0, kc = block_length(p.k);
+  }
+  const int64_t columns = std::min(p.together * tile_columns<T>, end - j);
+  if (columns <= 0 || calls <= 0) return {};
   const T* from = p.b.data + k0 * p.b.row + j * p.b.column;
   return p.b.column == 1 ? Ahead(from, kc, columns, p.b.row, calls) : Ahead(from, columns, kc, p.b.column, calls);
+}
+
+/** What is packed of a transposed a behind the block [k0, k0 + kc), in the same way. */
+template <class T> Ahead rows_behind(const Product<T>& p, int64_t k0, int64_t kc, int64_t calls) {
+  const T* from = p.a.data;
+  int64_t rows = p.m;
+  k0 += kc;
+  kc = std::min(kc, p.k - k0);
+  if (kc <= 0) {
+    from += p.m, rows = std::min(p.a_below, p.m);
+    k0 = 0, kc = block_length(p.k);
+  }
+  if (rows <= 0 || calls <= 0) return {};
+  return Ahead(from + k0 * p.a.column, kc, rows, p.a.column, calls);
 }
 
 template <class T> void multiply(const Product<T>& p) {
@@ -228,9 +250,11 @@ template <class T> void multiply(const Product<T>& p) {
     for (int64_t block = 0; block < blocks; block++) {
       const int64_t k0 = block * length, kc = std::min(length, p.k - k0);
       const Matrix<T> a{p.a.data + m0 * p.a.row + k0 * p.a.column, p.a.row, p.a.column};
-      const bool keeps_a = tile_shapes.keep_a && tiles_keep<T> && p.a_block && p.b_panel && a.row == 1 && a.column != 1 && mc > tile_rows;
+      const bool packs_turned = p.a_block && a.row == 1 && a.column != 1;
+      const bool keeps_a = tiles_keep<T> && packs_turned && p.b_panel && mc > tile_rows;
       if (p.a_block && !keeps_a) pack_a_block(a, mc, kc, p.a_block);
-      Ahead next;  // what is read next of b: it moves to the second-level cache while a tile is summed
+      Ahead next;  // what is read next of b, or a: it moves to the second-level cache while a tile is summed
+      if (packs_turned && mc == p.m) next = rows_behind<T>(p, k0, kc, tiles_in(mc, tile_rows) * tiles_in(p.n, columns));
       int64_t near_to = 0;
       for (int64_t j = 0; j < p.n;) {
         int64_t w = std::min(wide, p.n - j);

@@ -52,10 +52,11 @@ template <class T> struct Product {
   const T* bias = nullptr;
   bool accumulate = false;
   Activation activation = Activation::linear;
-  T* a_block = nullptr;  // a_block_size elements, or null: a is read where it lies
-  T* b_panel = nullptr;  // b_panel_size elements: without packed_b, a panel of b is packed as the first tile reads it. All
-                         // rows are then one block
-  int64_t together = 1;  // with b_panel: panels that are fetched together while those before them are used; 0: none
+  T* a_block = nullptr;               // a_block_size elements, or null: a is read where it lies
+  T* b_panel = nullptr;               // b_panel_size elements: without packed_b, a panel of b is packed as the first tile reads it. All
+                                      // rows are then one block
+  int64_t together = 1;               // with b_panel: panels that are fetched together while those before them are used; 0: none
+  int64_t b_behind = 0, a_below = 0;  // columns of b, rows of a transposed a, that the thread reads next
 };
 template <class T> void multiply(const Product<T>& p);
 

@@ -40,7 +40,7 @@ template <class T> struct ProductPlan {
     // Rows of a transposed a that are packed anew in each chunk of columns, or rows that would evict each other.
     const int64_t column_bytes = s.m * bytes;  // between the neighbours in a column of a transposed a
     const bool far_apart = length * column_bytes > pages_at_hand * page || rows_in_a_set(column_bytes) == tile_rows;
-    const bool costly_a = turned ? !tile_shapes.keep_a && far_apart : collide;
+    const bool costly_a = turned ? !tile_shapes.pack_turned && far_apart : collide;
     const bool near = s.m * length * bytes <= near_rows;
     const bool blocked = !near && s.m >= 2 * block_rows && s.n >= 2 * block_rows;
     if (whole) {
@@ -72,7 +72,7 @@ template <class T> struct ProductPlan {
     panels = shared_b && !blocked && rows * length * bytes <= near_rows && (!s.transposed_b || row_chunks == 1);
     pack_b = shared_b && !panels;
     if (far_b && panels) together = !s.transposed_b && 2 * rows * length * bytes <= near_rows ? near_columns / wide : 1;
-    if (turned) pack_a = (tile_shapes.keep_a || costly_a) && columns > wide && s.m > 4 && s.k > 16;
+    if (turned) pack_a = (tile_shapes.pack_turned || costly_a) && columns > wide && s.m > 4 && s.k > 16;
     else pack_a = columns >= least_columns && s.m >= least_rows && s.k > 64 && (collide || (blocked && s.k > length));
   }
 

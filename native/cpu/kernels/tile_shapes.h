@@ -17,7 +17,7 @@ struct TileShapes {
   int narrow_rows;                                       // of a product of few columns, whose tiles are 5 columns wide
   int query_tiles, query_tiles_of_few_keys;              // tiles of queries that meet a block of keys in attention's gradient
   bool keep;                                             // tiles pack what they read, and fetch what comes next; needs masked stores
-  bool keep_a;                                           // the first tiles of a transposed a pack it; their rows fill a line
+  bool pack_turned;                                      // a transposed a is packed also where its lines lie near each other
 };
 constexpr TileShapes few_registers{.rows = 6,
                                    .rows_at_a_stop = 3,
@@ -35,7 +35,7 @@ constexpr TileShapes few_registers{.rows = 6,
                                    .query_tiles = 11,
                                    .query_tiles_of_few_keys = 22,
                                    .keep = true,
-                                   .keep_a = false};
+                                   .pack_turned = false};
 constexpr TileShapes many_registers{.rows = 14,
                                     .rows_at_a_stop = 1,
                                     .gathered_rows = 9,
@@ -52,7 +52,7 @@ constexpr TileShapes many_registers{.rows = 14,
                                     .query_tiles = 5,
                                     .query_tiles_of_few_keys = 5,
                                     .keep = true,
-                                    .keep_a = true};
+                                    .pack_turned = true};
 constexpr TileShapes without_masks(TileShapes shapes) {
   shapes.keep = false;
   return shapes;
