@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <type_traits>
 #include <utility>
 
@@ -21,10 +22,10 @@ enum class Rows { strided, adjacent, gathered };
  */
 enum class Beside { nothing, fetch, keep };
 /**
- * Rows that a tile fetches ahead of itself. Rows of 512, 1024, ... columns meet in few sets of the nearest cache: more of
- * them would evict each other before they are read.
+ * Rows that a tile fetches ahead of itself, where they lie `stride` bytes apart. Rows of 512, 1024, ... columns meet in few
+ * sets of the nearest cache: too many of them evict each other before they are read.
  */
-constexpr int64_t rows_ahead = 10;
+inline int64_t rows_ahead(int64_t stride) { return std::clamp<int64_t>((int64_t(1) << 14) >> std::countr_zero(uint64_t(stride)), 8, 32); }
 constexpr int64_t long_enough = 64;  // sums of fewer terms are over before a fetch could help
 constexpr int64_t few_lines = 8;
 constexpr int64_t lines_at_a_stop = 8;  // of short runs, several are fetched at once
@@ -59,7 +60,8 @@ __attribute__((noinline)) void run_tile(const MicroTile<T>& tile) {
   int64_t until_fetch = pace;
   int64_t left_to_fetch = fetches;
   T *keep_a = tile.keep_a, *keep_b = tile.keep_b;
-  const int64_t a_ahead = rows_ahead * tile.a_step, b_ahead = rows_ahead * tile.b_step;
+  const int64_t a_ahead = beside == Beside::keep ? rows_ahead(tile.a_step * int64_t(sizeof(T))) * tile.a_step : 0;
+  const int64_t b_ahead = beside == Beside::keep ? rows_ahead(tile.b_step * int64_t(sizeof(T))) * tile.b_step : 0;
   V c[rows][vectors];
 #pragma GCC unroll 8
   for (int j = 0; j < vectors; j++) {
