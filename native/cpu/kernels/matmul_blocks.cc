@@ -219,17 +219,15 @@ template <class T> Ahead panels_behind(const Product<T>& p, int64_t k0, int64_t 
   return p.b.column == 1 ? Ahead(from, kc, columns, p.b.row, calls) : Ahead(from, columns, kc, p.b.column, calls);
 }
 
-/** What is packed of a transposed a behind the block [k0, k0 + kc), in the same way. */
+/** Rows of a that are read behind the block [k0, k0 + kc), in the same way, where they lie one behind the other. */
 template <class T> Ahead rows_behind(const Product<T>& p, int64_t k0, int64_t kc, int64_t calls) {
-  const T* from = p.a.data;
-  int64_t rows = p.m;
-  k0 += kc;
-  kc = std::min(kc, p.k - k0);
-  if (kc <= 0) {
-    from += p.m, rows = std::min(p.a_below, p.m);
-    k0 = 0, kc = block_length(p.k);
-  }
-  if (rows <= 0 || calls <= 0) return {};
+  const T* from = p.a.data + p.m * p.a.row;
+  int64_t rows = std::min(p.a_below, p.m);
+  if (p.a.row != 1) return p.a.column == 1 && p.a.row == kc ? Ahead(from, rows * kc, calls) : Ahead();
+  if (k0 + kc < p.k) from = p.a.data, rows = p.m, k0 += kc;
+  else k0 = 0;
+  kc = std::min(block_length(p.k), p.k - k0);
+  if (!p.a_block || rows <= 0) return {};
   return Ahead(from + k0 * p.a.column, kc, rows, p.a.column, calls);
 }
 
@@ -254,7 +252,7 @@ template <class T> void multiply(const Product<T>& p) {
       const bool keeps_a = tiles_keep<T> && packs_turned && p.b_panel && mc > tile_rows;
       if (p.a_block && !keeps_a) pack_a_block(a, mc, kc, p.a_block);
       Ahead next;  // what is read next of b, or a: it moves to the second-level cache while a tile is summed
-      if (packs_turned && mc == p.m) next = rows_behind<T>(p, k0, kc, tiles_in(mc, tile_rows) * tiles_in(p.n, columns));
+      if (mc == p.m) next = rows_behind<T>(p, k0, kc, tiles_in(mc, tile_rows) * tiles_in(p.n, columns));
       int64_t near_to = 0;
       for (int64_t j = 0; j < p.n;) {
         int64_t w = std::min(wide, p.n - j);
@@ -289,7 +287,7 @@ template <class T> void multiply(const Product<T>& p) {
           next = panels_behind<T>(p, k0, kc, near_to, tiles_in(mc, tile_rows) * panels - (b_panel ? panels : 0));
         }
         // the first panel meets rows of a that are not near yet: while a tile is summed, those of the next move
-        const bool next_rows = j == 0 && !p.a_block && a.column == 1 && a.row == kc;
+        const bool next_rows = j == 0 && p.far_a && !p.a_block && a.column == 1 && a.row == kc;
         for_tiles(mc, tile_rows, [&](int64_t r0, int64_t r1) {
           const int rows = int(r1 - r0);
           tile.keep_b = b_panel && r0 == 0 ? b_panel : nullptr;

@@ -56,7 +56,8 @@ template <class T> struct Product {
   T* b_panel = nullptr;               // b_panel_size elements: without packed_b, a panel of b is packed as the first tile reads it. All
                                       // rows are then one block
   int64_t together = 1;               // with b_panel: panels that are fetched together while those before them are used; 0: none
-  int64_t b_behind = 0, a_below = 0;  // columns of b, rows of a transposed a, that the thread reads next
+  int64_t b_behind = 0, a_below = 0;  // columns of b and rows of a that the thread reads next
+  bool far_a = true;                  // nobody has read these rows of a before, or fetched them
 };
 template <class T> void multiply(const Product<T>& p);
 

@@ -46,7 +46,8 @@ template <class T> class ProductGrid {
       if (whole.bias) part.bias += j0;
       part.a_block = plan_.pack_a ? a_block_.template at<T>(frame, thread) : nullptr;
       part.together = plan_.together;
-      // the chunks of a thread follow each other
+      // a thread's chunks follow each other
+      part.far_a = column_chunk == 0 && (row_chunk == 0 || plan_.column_chunks > 1);
       part.b_behind = plan_.row_chunks == 1 ? n_ - j1 : 0;
       part.a_below = plan_.column_chunks == 1 ? m_ - r1 : 0;
       part.b_panel = plan_.panels ? b_panel_.template at<T>(frame, thread) : nullptr;
