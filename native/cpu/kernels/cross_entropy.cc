@@ -1,5 +1,6 @@
 // The cross-entropy of softmax(logits) against distributions or labels, row by row. The gradients use the probabilities
 // that the forward pass has computed.
+#include "numbers.h"
 #include "pointwise.h"
 #include "short_rows.h"
 #include "widened.h"
@@ -75,8 +76,8 @@ WEFT_BINDER Step bind_sparse_short(View logits, View labels, View loss, View pro
       const Vec total = turned.take_powers(most);
       if (loss.used()) {
         // of a sum next to 1 the others keep the digits (log_sum.h)
-        const Vec near_one = log_above_one(turned.sum_of_others());
-        const Vec log_total = select(less(total, broadcast(1.0625f)), near_one, log(total));
+        const Vec near_one = log1p(Lanes(turned.sum_of_others())).v;
+        const Vec log_total = select(less(total, broadcast(end_of_near_one)), near_one, log(total));
         store_lanes(frame.at<float>(loss) + first, label.keep(log_total - (chosen - most)), count);
       }
       if (!probabilities.used()) return;

@@ -41,8 +41,9 @@ inline float sum_of_other_powers(const float* x, float most, int64_t n) {
   return total.total();
 }
 
+constexpr float end_of_near_one = 1.0625f;
 /** Whether the logarithm of a sum of exponentials is to be taken from all but the largest of them. */
-template <class T> bool next_to_one(T total) { return total >= T(1) && total < T(1.0625); }
+template <class T> bool next_to_one(T total) { return total >= T(1) && total < T(end_of_near_one); }
 
 /**
  * log(total), where total = Σ exp(x - most). The largest element adds 1 to the total. Where the total is next to 1, the

@@ -73,10 +73,4 @@ template <class F> void for_short_rows(int64_t rows, int64_t n, int64_t grain, F
   });
 }
 
-/** The logarithm of 1 + x for x from 0 to 1/16. */
-WEFT_INLINE Vec log_above_one(Vec x) {
-  const Vec q = polynomial(x, 0.142857143f, -0.166666667f, 0.2f, -0.25f, 0.333333333f, -0.5f);  // the first term left out: x^8 / 8
-  return fma(x * x, q, x);
-}
-
 }  // namespace weft::cpu::WEFT_ISA
