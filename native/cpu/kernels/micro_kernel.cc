@@ -22,8 +22,8 @@ enum class Rows { strided, adjacent, gathered };
  */
 enum class Beside { nothing, fetch, keep };
 /**
- * Rows that a tile fetches ahead of itself, where they lie `stride` bytes apart. Rows of 512, 1024, ... columns meet in few
- * sets of the nearest cache: too many of them evict each other before they are read.
+ * Rows that a tile fetches ahead of itself, where they lie `stride` bytes apart. Rows of 512, 1024, ... columns meet in
+ * few sets of the nearest cache: too many of them evict each other before they are read.
  */
 inline int64_t rows_ahead(int64_t stride) { return std::clamp<int64_t>((int64_t(1) << 14) >> std::countr_zero(uint64_t(stride)), 8, 32); }
 constexpr int64_t long_enough = 64;  // sums of fewer terms are over before a fetch could help
