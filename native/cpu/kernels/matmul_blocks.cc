@@ -136,6 +136,7 @@ template <> void activate_row<double>(Activation activation, double* row, int64_
  * Bytes of a packed b that stay in the second-level cache. Fetching what is there only holds up the sums, by 2 to 9 %.
  */
 constexpr int64_t near_b = 1 << 19;
+template <class T> bool is_far_b(const Product<T>& p) { return p.packed_b && p.n * p.k * int64_t(sizeof(T)) > near_b; }
 
 constexpr int64_t narrow = std::min(16, 2 * width);  // columns
 
@@ -214,21 +215,26 @@ template <class T> Ahead panels_behind(const Product<T>& p, int64_t k0, int64_t 
     k0 = 0, kc = block_length(p.k);
   }
   const int64_t columns = std::min(p.together * tile_columns<T>, end - j);
-  if (columns <= 0 || calls <= 0) return {};
+  if (columns <= 0 || kc <= 0 || calls <= 0) return {};
   const T* from = p.b.data + k0 * p.b.row + j * p.b.column;
   return p.b.column == 1 ? Ahead(from, kc, columns, p.b.row, calls) : Ahead(from, columns, kc, p.b.column, calls);
 }
 
-/** Rows of a that are read behind the block [k0, k0 + kc), in the same way, where they lie one behind the other. */
-template <class T> Ahead rows_behind(const Product<T>& p, int64_t k0, int64_t kc, int64_t calls) {
-  const T* from = p.a.data + p.m * p.a.row;
-  int64_t rows = std::min(p.a_below, p.m);
-  if (p.a.row != 1) return p.a.column == 1 && p.a.row == kc ? Ahead(from, rows * kc, calls) : Ahead();
-  if (k0 + kc < p.k) from = p.a.data, rows = p.m, k0 += kc;
-  else k0 = 0;
-  kc = std::min(block_length(p.k), p.k - k0);
-  if (!p.a_block || rows <= 0) return {};
-  return Ahead(from + k0 * p.a.column, kc, rows, p.a.column, calls);
+/**
+ * Of a transposed a that is packed: the lines of the block behind [k0, k0 + kc), or those of the rows below in the
+ * first block.
+ */
+template <class T> Ahead lines_behind(const Product<T>& p, int64_t k0, int64_t kc, int64_t calls) {
+  const bool last = k0 + kc >= p.k;
+  const int64_t from = last ? 0 : k0 + kc, lines = std::min(block_length(p.k), p.k - from);
+  const int64_t rows = last ? std::min(p.a_below, p.m) : p.m;
+  if (rows <= 0 || lines <= 0 || calls <= 0) return {};
+  return Ahead(p.a.data + from * p.a.column + (last ? p.m : 0), lines, rows, p.a.column, calls);
+}
+
+template <class T> bool fetches_rows_below(const Product<T>& p, int64_t m) {
+  if (p.a_below <= 0 || p.a_block || p.a.column != 1 || p.a.row != p.k || p.k > longest_block || p.n <= tile_columns<T>) return false;
+  return p.b_panel ? p.together == 0 : m <= block_rows && !is_far_b(p);
 }
 
 template <class T> void multiply(const Product<T>& p) {
@@ -242,7 +248,7 @@ template <class T> void multiply(const Product<T>& p) {
   // few rows: wider tiles keep the multipliers busy
   const int64_t wide = p.packed_b || p.b_panel ? columns : p.m == 1 ? 8 * lanes : p.m <= 3 ? 4 * lanes : columns;
   const int64_t rows_of_block = p.b_panel ? p.m : block_rows;
-  const bool far_b = p.packed_b && p.n * p.k * int64_t(sizeof(T)) > near_b;
+  const bool far_b = is_far_b(p), rows_below = fetches_rows_below(p, p.m);
   for (int64_t m0 = 0; m0 < p.m; m0 += rows_of_block) {
     const int64_t mc = std::min(rows_of_block, p.m - m0);
     for (int64_t block = 0; block < blocks; block++) {
@@ -251,8 +257,11 @@ template <class T> void multiply(const Product<T>& p) {
       const bool packs_turned = p.a_block && a.row == 1 && a.column != 1;
       const bool keeps_a = tiles_keep<T> && packs_turned && p.b_panel && mc > tile_rows;
       if (p.a_block && !keeps_a) pack_a_block(a, mc, kc, p.a_block);
-      Ahead next;  // what is read next of b, or a: it moves to the second-level cache while a tile is summed
-      if (mc == p.m) next = rows_behind<T>(p, k0, kc, tiles_in(mc, tile_rows) * tiles_in(p.n, columns));
+      Ahead next;  // what is read next of b, else of a: it moves to the second-level cache while a tile is summed
+      const int64_t row_tiles = tiles_in(mc, tile_rows), panels = tiles_in(p.n, columns);
+      const int64_t calls = row_tiles * panels - (p.b_panel ? panels : 0);  // tiles that keep a panel fetch for themselves
+      if (packs_turned && mc == p.m) next = lines_behind(p, k0, kc, calls);
+      if (rows_below) next = Ahead(a.data + p.m * p.k, std::min(p.a_below, p.m) * p.k, calls - (p.far_a ? row_tiles : 0));
       int64_t near_to = 0;
       for (int64_t j = 0; j < p.n;) {
         int64_t w = std::min(wide, p.n - j);
@@ -330,6 +339,8 @@ Activation activation_named(const std::string& name) {
 
 template void pack_panels<float>(Matrix<float>, int64_t, int64_t, int64_t, int64_t, float*);
 template void pack_panels<double>(Matrix<double>, int64_t, int64_t, int64_t, int64_t, double*);
+template bool fetches_rows_below(const Product<float>&, int64_t);
+template bool fetches_rows_below(const Product<double>&, int64_t);
 template void multiply<float>(const Product<float>&);
 template void multiply<double>(const Product<double>&);
 

@@ -57,9 +57,11 @@ template <class T> struct Product {
                                       // rows are then one block
   int64_t together = 1;               // with b_panel: panels that are fetched together while those before them are used; 0: none
   int64_t b_behind = 0, a_below = 0;  // columns of b and rows of a that the thread reads next
-  bool far_a = true;                  // nobody has read these rows of a before, or fetched them
+  bool far_a = true;                  // tiles of the first panel fetch rows of a, one tile ahead
 };
 template <class T> void multiply(const Product<T>& p);
+/** Whether a product like this, of m rows, fetches the rows of a below its own. */
+template <class T> bool fetches_rows_below(const Product<T>& p, int64_t m);
 
 /** Whether packing a saves more time than it costs, for one of many products of this size. */
 template <class T> bool should_pack_a(int64_t m, int64_t n, int64_t k) { return n > 128 && m > 4 && k > 64; }

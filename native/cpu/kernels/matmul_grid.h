@@ -46,11 +46,15 @@ template <class T> class ProductGrid {
       if (whole.bias) part.bias += j0;
       part.a_block = plan_.pack_a ? a_block_.template at<T>(frame, thread) : nullptr;
       part.together = plan_.together;
-      // a thread's chunks follow each other
-      part.far_a = column_chunk == 0 && (row_chunk == 0 || plan_.column_chunks > 1);
+      part.b_panel = plan_.panels ? b_panel_.template at<T>(frame, thread) : nullptr;
+      // a thread's chunks follow each other, so each can fetch what the next one reads
       part.b_behind = plan_.row_chunks == 1 ? n_ - j1 : 0;
       part.a_below = plan_.column_chunks == 1 ? m_ - r1 : 0;
-      part.b_panel = plan_.panels ? b_panel_.template at<T>(frame, thread) : nullptr;
+      if (row_chunk > 0 && plan_.column_chunks == 1) {
+        Product<T> before = part;
+        before.a_below = m_ - r0;
+        part.far_a = !fetches_rows_below(before, r0 - first_of(row_chunk - 1, plan_.row_chunks, row_tiles) * tile_rows);
+      }
       multiply<T>(part);
     });
   }

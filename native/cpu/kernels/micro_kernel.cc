@@ -25,10 +25,13 @@ enum class Beside { nothing, fetch, keep };
  * Rows that a tile fetches ahead of itself, where they lie `stride` bytes apart. Rows of 512, 1024, ... columns meet in
  * few sets of the nearest cache: too many of them evict each other before they are read.
  */
-inline int64_t rows_ahead(int64_t stride) { return std::clamp<int64_t>((int64_t(1) << 14) >> std::countr_zero(uint64_t(stride)), 8, 32); }
+inline int64_t rows_ahead(int64_t stride) {
+  constexpr uint64_t four_ways = 4 * 4096;  // of all sets
+  return std::clamp<int64_t>(int64_t(four_ways >> std::countr_zero(uint64_t(stride) | four_ways)), 8, 32);
+}
 constexpr int64_t long_enough = 64;  // sums of fewer terms are over before a fetch could help
 constexpr int64_t few_lines = 8;
-constexpr int64_t lines_at_a_stop = 8;  // of short runs, several are fetched at once
+constexpr int64_t lines_at_a_stop = 8;  // at most: of many short runs, several are fetched at once
 /**
  * Terms go two at a time: the end of a loop of few rounds is predicted, and one that is not costs some 50 cycles, while
  * the multipliers run dry. Tiles that keep what they read wait for memory anyway, and at the portable level of x86, for
@@ -50,8 +53,10 @@ __attribute__((noinline)) void run_tile(const MicroTile<T>& tile) {
   };
   const bool in_runs = tile.ahead_runs > 0;
   constexpr int at_once = tile_shapes.rows_at_a_stop, stops = (rows + at_once - 1) / at_once;
-  const int64_t runs_at_a_stop = in_runs ? std::max(1u, unsigned(lines_at_a_stop) / std::max(1u, unsigned(tile.ahead_lines))) : 1;
-  const int64_t fetches = std::max<int64_t>(stops, (tile.ahead_runs + runs_at_a_stop - 1) / runs_at_a_stop);
+  int64_t runs = in_runs ? tile.ahead_runs : stops;
+  const int64_t most_at_a_stop = in_runs ? std::max(1u, unsigned(lines_at_a_stop) / std::max(1u, unsigned(tile.ahead_lines))) : 1;
+  const int64_t fetches = std::max<int64_t>(stops, (runs + most_at_a_stop - 1) / most_at_a_stop);
+  const int64_t runs_at_a_stop = (unsigned(runs) + unsigned(fetches) - 1) / unsigned(fetches);
   const int64_t pace = fetching ? (std::max(1u, unsigned(tile.k * tile.inner * tile.outer) / unsigned(fetches + 1)) + 1) & ~1u : 0;
   const int64_t ahead_lines = in_runs ? tile.ahead_lines : (tile.ahead_lines + stops - 1) / stops;
   const int64_t ahead_stride = in_runs ? tile.ahead_stride : ahead_lines * 64;
@@ -153,7 +158,7 @@ __attribute__((noinline)) void run_tile(const MicroTile<T>& tile) {
           if (left_to_fetch >= fetches - stops)
             for (int i = 0; i < at_once; i++, c_next += tile.c_row)
               for (int j = 0; j < vectors; j++) __builtin_prefetch(c_next + j * lanes, 1, 3);
-          for (int64_t run = 0; run < runs_at_a_stop; run++, ahead += ahead_stride)
+          for (int64_t run = std::min(runs_at_a_stop, runs); run > 0; run--, runs--, ahead += ahead_stride)
             for (int64_t i = 0; i < ahead_lines; i++) __builtin_prefetch(ahead + 64 * i, 0, 2);
         }
       }

@@ -17,7 +17,7 @@ struct TileShapes {
   int narrow_rows;                                       // of a product of few columns, whose tiles are 5 columns wide
   int query_tiles, query_tiles_of_few_keys;              // tiles of queries that meet a block of keys in attention's gradient
   bool keep;                                             // tiles pack what they read, and fetch what comes next; needs masked stores
-  bool pack_turned;                                      // a transposed a is packed also where its lines lie near each other
+  bool pack_turned;  // a transposed a is packed also where its lines are near: rows of a tile fill a line
 };
 constexpr TileShapes few_registers{.rows = 6,
                                    .rows_at_a_stop = 3,
