@@ -1,17 +1,10 @@
-// Matrix products on one thread, and the packing they use. Callers cut the work into chunks and give each the memory it
-// packs into.
+// Matrix products on one thread. Callers cut the work into chunks and give each the memory it packs into.
 #pragma once
-#include "micro_kernel.h"
+#include "matmul_pack.h"
 
 namespace weft::cpu::WEFT_ISA {
 
 enum class Activation { linear, relu, sigmoid, tanh };
-
-/** A matrix by address and strides: element (i, j) is at data[i * row + j * column]. */
-template <class T> struct Matrix {
-  const T* data;
-  int64_t row, column;
-};
 
 /** Rows of c in one block of packed a. About 36 tiles of a then use a panel of b while it is in the nearest cache. */
 constexpr int64_t block_rows = tile_rows * 18;
@@ -22,17 +15,6 @@ inline int64_t block_length(int64_t k) {
   const int64_t blocks = (k + longest_block - 1) / longest_block;
   return blocks <= 1 ? k : (k + blocks - 1) / blocks;
 }
-
-/**
- * Elements of b packed into panels of tile_columns<T>; panel p holds columns [p * tile_columns, ...), each row of it
- * contiguous.
- */
-template <class T> int64_t packed_size(int64_t k, int64_t n) {
-  constexpr int64_t columns = tile_columns<T>;
-  return (n + columns - 1) / columns * columns * k;
-}
-/** Packs the panels [begin, end). Columns beyond n are zero. */
-template <class T> void pack_panels(Matrix<T> b, int64_t k, int64_t n, int64_t begin, int64_t end, T* packed);
 
 /** The size of the memory that multiply() packs a into, in elements. */
 template <class T> int64_t a_block_size(int64_t m, int64_t k, int64_t most_rows = block_rows) {
