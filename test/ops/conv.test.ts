@@ -1,10 +1,13 @@
 // Rows of the convolutions; their gradient kernels are reached through the derivatives, and directly where shapes are
 // large.
-import { conv1d, conv2d, conv2dTranspose, depthwiseConv2d, type Tensor } from '../../lib/index.js'
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { conv1d, conv2d, conv2dTranspose, depthwiseConv2d, type Tensor, tensor } from '../../lib/index.js'
 import { apply, applyOne } from '../../lib/core/apply.js'
 import { Conv2dBias, Conv2dInputGrad, Conv2dKernelGrad, Conv2dReluPool } from '../../lib/ops/conv.js'
 import type { FusedActivation } from '../../lib/ops/dense.js'
-import { checkRows, type Row } from '../check.js'
+import { checkRows, isProgram, type Row } from '../check.js'
+import { generator } from '../expect.js'
 import { absolute, at, eachPosition, elementwise, generate, reshape, type Values } from '../reference.js'
 import * as reference from '../reference_images.js'
 
@@ -16,6 +19,17 @@ interface Case {
   padding?: 'valid' | 'same' | readonly number[]
   groups?: number
 }
+
+/** Small images, many of them: they are convolved one pixel of several images at a time. */
+const SMALL_IMAGES: readonly Case[] = [
+  { x: [13, 4, 4, 16], k: [3, 3, 16, 20], padding: 'same' },
+  { x: [9, 5, 6, 24], k: [3, 2, 24, 17], padding: 'same', strides: [2, 1] },
+  { x: [8, 3, 7, 20], k: [2, 3, 20, 33], padding: 'same', strides: [1, 2] },
+  // kernel rows that are summed in parts, a kernel larger than the image, pixels that see the border alone
+  { x: [5, 2, 3, 220], k: [3, 3, 220, 18], padding: 'same' },
+  { x: [6, 2, 2, 16], k: [3, 3, 16, 8], padding: [1, 2, 3, 1] },
+  { x: [8, 5, 4, 16], k: [2, 2, 16, 18], padding: [3, 3, 3, 3], dilations: [2, 1] },
+]
 
 const CASES: readonly Case[] = [
   { x: [1, 4, 4, 1], k: [3, 3, 1, 2] },
@@ -43,11 +57,13 @@ const CASES: readonly Case[] = [
   { x: [2, 9, 8, 16], k: [3, 3, 16, 33], padding: [1, 2, 0, 0] },
   { x: [1, 6, 7, 16], k: [2, 2, 16, 18], padding: [2, 3, 2, 2] },
   { x: [1, 13, 100, 40], k: [3, 3, 40, 2], padding: 'same' },
+  { x: [1, 6, 9, 220], k: [3, 3, 220, 3], padding: 'same' },
   { x: [2, 4, 8, 1], k: [3, 3, 1, 32] },
   { x: [2, 5, 22, 1], k: [3, 3, 1, 32], padding: 'same' },
   { x: [1, 7, 23, 3], k: [3, 3, 3, 64], strides: [2, 1] },
   { x: [2, 3, 11, 3], k: [3, 3, 3, 32], padding: 'same' },
   { x: [1, 4, 12, 3], k: [3, 3, 3, 48] },
+  ...SMALL_IMAGES,
 ]
 
 const sizeOf = (shape: readonly number[]): number => shape.reduce((a, b) => a * b, 1)
@@ -124,7 +140,7 @@ const uneven = (shape: readonly number[], large: number): { shape: readonly numb
   const n = sizeOf(shape)
   return { shape, values: Array.from({ length: n }, (_, i) => (i === Math.floor((n * 5) / 8) ? large : 1 + (i % 7) / 4)) }
 }
-const UNEVEN: readonly Case[] = [CASES[1]!, CASES[4]!, CASES[6]!, CASES[11]!, CASES[15]!, CASES[16]!]
+const UNEVEN: readonly Case[] = [CASES[1]!, CASES[4]!, CASES[6]!, CASES[11]!, CASES[15]!, CASES[16]!, SMALL_IMAGES[0]!]
 const POSITIVE: readonly (readonly [number, number])[] = [[0.5, 1.5]]
 
 const unevenRows = (c: Case, large: number): Row[] => {
@@ -230,7 +246,7 @@ const separate = (x: readonly number[], k: readonly number[]): Row => ({
   roundings: 8,
 })
 
-const FUSED: readonly Case[] = [CASES[0]!, CASES[1]!, CASES[3]!, CASES[9]!, CASES[11]!, CASES[12]!]
+const FUSED: readonly Case[] = [CASES[0]!, CASES[1]!, CASES[3]!, CASES[9]!, CASES[11]!, CASES[12]!, SMALL_IMAGES[0]!]
 
 export const rows: readonly Row[] = checkRows(import.meta.url, [
   ...CASES.map(plain),
@@ -273,3 +289,55 @@ export const rows: readonly Row[] = checkRows(import.meta.url, [
     padding: [0, 0, 0, 0],
   }),
 ])
+
+if (isProgram(import.meta.url)) {
+  const drawn = (shape: readonly number[], seed: number): Tensor => {
+    const next = generator(seed)
+    return tensor(
+      Float32Array.from({ length: sizeOf(shape) }, () => next() - 0.5),
+      { shape },
+    )
+  }
+  const attrs = { strides: [1, 1], padding: [1, 1, 1, 1], dilations: [1, 1], groups: 1 }
+
+  for (const [side, channels, filters] of [
+    [4, 24, 40],
+    [5, 96, 80],
+    [5, 40, 20], // bands of pixels that end within a row
+    [7, 70, 33],
+    [16, 16, 48],
+  ] as const) {
+    test(`images of ${side} x ${side} x ${channels}: one does not depend on the rest of its batch`, async () => {
+      const [x, g] = [drawn([23, side, side, channels], 1), drawn([23, side, side, filters], 2)]
+      const k = drawn([3, 3, channels, filters], 3)
+      const shape = (n: number): readonly number[] => [n, side, side, channels]
+      const all = await Promise.all([
+        conv2d(x, k, { padding: 'same' }).data(),
+        applyOne(Conv2dInputGrad, [g, k], { ...attrs, shape: shape(23) }).data(),
+      ])
+      for (const i of [0, 9, 22]) {
+        const one = await Promise.all([
+          conv2d(x.slice([i], [1]), k, { padding: 'same' }).data(),
+          applyOne(Conv2dInputGrad, [g.slice([i], [1]), k], { ...attrs, shape: shape(1) }).data(),
+        ])
+        one.forEach((values, pass) => assert.equal(values, all[pass]!.slice(i * values.length, (i + 1) * values.length)))
+      }
+    })
+  }
+
+  test('the gradient of a kernel from many small images is the sum of its parts', async () => {
+    const [x, g] = [drawn([601, 4, 4, 64], 1), drawn([601, 4, 4, 64], 2)]
+    const from = async (begin: number, count: number): Promise<ArrayLike<number>> =>
+      (await applyOne(Conv2dKernelGrad, [x.slice([begin], [count]), g.slice([begin], [count])], {
+        ...attrs,
+        shape: [3, 3, 64, 64],
+      }).data()) as Float32Array
+    const [whole, ...parts] = await Promise.all([from(0, 601), from(0, 200), from(200, 200), from(400, 201)])
+    for (let i = 0; i < whole!.length; i++) {
+      const sum = parts.reduce((total, part) => total + part[i]!, 0)
+      if (!(Math.abs(whole![i]! - sum) <= 1e-4)) assert.unreachable(`${i}: ${whole![i]}, ${sum}`)
+    }
+  })
+
+  test.run()
+}

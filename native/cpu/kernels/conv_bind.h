@@ -1,22 +1,28 @@
 // The binders of conv2d, conv2dBias and the gradients of input and kernel, for each type of float.
 #pragma once
-#include "conv_forward.h"
+#include "conv_across.h"
 #include "conv_input_grad.h"
+#include "conv_kernel_across.h"
 #include "conv_kernel_grad.h"
 #include "depthwise.h"
 #include "matmul_grid.h"
 
 namespace weft::cpu::WEFT_ISA {
 
-/** Convolves x into y, band by band. With the kernel turned around it is the input's gradient for stride 1. */
-template <class T> class ConvByBands {
+/** Convolves x into y, band by band, or across small images. With the kernel turned around it is the input's gradient for stride 1. */
+template <class T> class WholeConv {
  public:
-  ConvByBands() = default;
-  WEFT_BINDER ConvByBands(Call& call, const ConvShape& shape, const ForwardConv<T>& forward) : s_(shape), forward_(forward) {
+  WholeConv() = default;
+  WEFT_BINDER WholeConv(Call& call, const ConvShape& shape, const ForwardConv<T>& forward)
+      : s_(shape), forward_(forward), across_(call, shape, forward) {
+    if (across_.faster()) return;
     bands_ = Bands(s_, forward_.band_rows(), 64);
     if (s_.bordered()) input_ = ThreadScratch(call, size_t(s_.reach_h(bands_.rows) * s_.row_pitch()) * sizeof(T));
   }
+  /** Whether run() packs the kernel itself, and takes it as it is given. */
+  bool packs() const { return across_.packs_parts(); }
   void run(const Frame& frame, const T* x, const T* kernel, const T* bias, Activation activation, T* y) const {
+    if (across_.faster()) return across_.run(frame, x, kernel, bias, activation, y);
     parallel(bands_.chunks, [&](int64_t chunk, int thread) {
       bands_.for_chunk(s_, chunk, [&](int64_t image, int64_t y0, int64_t y1) {
         const T* from = x + image * s_.h * s_.w * s_.c;
@@ -56,6 +62,7 @@ template <class T> class ConvByBands {
 
   ConvShape s_{};
   ForwardConv<T> forward_;
+  ConvAcross<T> across_;
   Bands bands_;
   ThreadScratch input_;
 };
@@ -87,10 +94,10 @@ template <class T> WEFT_BINDER Step bind_forward(Call& call, bool with_bias) {
     };
   }
   const ForwardConv<T> forward(call, s);
-  const ConvByBands<T> conv(call, s, forward);
+  const WholeConv<T> conv(call, s, forward);
   return [=](const Frame& frame) {
     const T* k = frame.at<const T>(kernel);
-    forward.prepare(frame, k);
+    if (!conv.packs()) forward.prepare(frame, k);
     conv.run(frame, frame.at<const T>(x), k, with_bias ? frame.at<const T>(bias) : nullptr, activation, frame.at<T>(y));
   };
 }
@@ -125,10 +132,11 @@ struct BindInputGrad {
     }
     const InputGrad<T> grad(call, s);
     if (grad.direct()) {
-      const ConvByBands<T> conv(call, grad.turned(), grad.forward());
+      const WholeConv<T> conv(call, grad.turned(), grad.forward());
       return [=](const Frame& frame) {
-        grad.prepare(frame, frame.at<const T>(kernel));
-        conv.run(frame, frame.at<const T>(g), grad.turned_kernel(frame), nullptr, Activation::linear, frame.at<T>(dx));
+        const T* k = frame.at<const T>(kernel);
+        if (!conv.packs()) grad.prepare(frame, k);
+        conv.run(frame, frame.at<const T>(g), conv.packs() ? k : grad.turned_kernel(frame), nullptr, Activation::linear, frame.at<T>(dx));
       };
     }
     const int64_t chunks = std::min(s.n, pieces_of_work(s.multiply_adds(), 64));
@@ -152,6 +160,8 @@ struct BindKernelGrad {
       const DepthwiseKernelGrad<T> depthwise(call, s);
       return [=](const Frame& frame) { depthwise.run(frame, frame.at<const T>(x), frame.at<const T>(g), frame.at<T>(dk)); };
     }
+    const KernelGradAcross<T> across(call, s);
+    if (across.faster()) return [=](const Frame& frame) { across.run(frame, frame.at<const T>(x), frame.at<const T>(g), frame.at<T>(dk)); };
     const KernelGrad<T> grad(call, s);
     const int64_t elements = grad.elements();
     const Bands bands(s, grad.band_rows(), partial_sums(elements, 8));

@@ -14,7 +14,7 @@ template <class T> class ForwardConv {
  public:
   ForwardConv() = default;
   /** `turned`: the kernel comes to prepare_turned(). */
-  WEFT_BINDER ForwardConv(Call& call, const ConvShape& shape, bool turned = false) : s_(shape) {
+  WEFT_BINDER ForwardConv(Call& call, const ConvShape& shape, bool turned = false) : s_(shape), turned_(turned) {
     cut_depth();
     find_edges();
     if constexpr (sizeof(T) == 4 && convolves_few_channels) few_ = has_few_channels(s_) && has_few_channels_tiles(s_.ow);
@@ -29,8 +29,31 @@ template <class T> class ForwardConv {
     const int64_t row_bytes = s_.row_pitch() * int64_t(sizeof(T));
     return std::max<int64_t>(1, (192 * 1024 / std::max<int64_t>(1, row_bytes) - s_.kh * s_.dilation_h) / s_.stride_h);
   }
-  int64_t blocks() const { return int64_t(blocks_.size()); }
+  /** A stretch of the kernel's depth: `outer` kernel rows from kernel_row on, `inner` runs of k channels in each. */
+  struct Block {
+    int64_t kernel_row, shift, b_row, outer, inner, k;
+  };
+  const std::vector<Block>& blocks() const { return blocks_; }
   bool packed() const { return packed_; }
+  int64_t panels() const { return s_.groups * panels_; }
+  /** Whether a kernel row is one stretch of the input, and rows of few channels have no tiles of their own. */
+  bool in_stretches() const { return !few_ && s_.groups == 1 && s_.dilation_w == 1; }
+  /** A panel of one group's kernel, and the distance between its rows. */
+  const T* panel(const Frame& frame, const T* kernel, int64_t group, int64_t j) const {
+    return packed_ ? frame.at<T>(weights_) + group * packed_size<T>(s_.depth(), s_.group_o()) + j * s_.depth()
+                   : kernel + group * s_.group_o() + j;
+  }
+  int64_t panel_step() const { return packed_ ? tile_columns<T> : s_.o; }
+  /** Packs some rows of one panel, of a kernel as prepare() or prepare_turned() takes it; without groups. */
+  void pack_rows(const T* kernel, int64_t channel, int64_t first, int64_t rows, T* to) const {
+    const int64_t w = std::min(tile_columns<T>, s_.o - channel), places = s_.kh * s_.kw;
+    if (!turned_) return pack_panels<T>({kernel + first * s_.o + channel, s_.o, 1}, rows, w, 0, 1, to);
+    for (int64_t row = first; row < first + rows;) {
+      const int64_t place = places - 1 - row / s_.c, from = row % s_.c, count = std::min(s_.c - from, first + rows - row);
+      pack_panels<T>({kernel + (place * s_.o + channel) * s_.c + from, 1, s_.c}, count, w, 0, 1, to + (row - first) * tile_columns<T>);
+      row += count;
+    }
+  }
 
   /** Whether no tile meets a border at the left or right: a band may then lie in the image, without its border. */
   bool only_rows_meet_border() const { return s_.left <= 0 && s_.reach_w() <= s_.left + s_.w; }
@@ -39,6 +62,27 @@ template <class T> class ForwardConv {
    * either: such a band may lie in the image as well.
    */
   bool splits_edges(int64_t rows) const { return left_edge_ + right_edge_ > 0 && rows >= fewest_split_rows; }
+  /**
+   * The time that a kernel row of all output rows takes, in pixels, where no tile is lower than the tallest: what this
+   * way of cutting an image costs.
+   */
+  double time_in_pixels() const {
+    const Rows whole = rows_inside(0, s_.oh);
+    const int64_t rows = whole.end - whole.begin, edges = left_edge_ + right_edge_;
+    const bool split = edges > 0 && splits_edges(rows);
+    int64_t edge_taps = 0;
+    for (int64_t x = 0; x < s_.ow; x++)
+      if (x < left_edge_ || x >= s_.ow - right_edge_) edge_taps += s_.kernel_columns(x).count();
+    double time = 0;
+    for (int64_t y = 0; y < s_.oh; y++) {
+      const bool inside = split && y >= whole.begin && y < whole.end;
+      const double pixels = inside ? double(s_.kw) * time_of_tiles(s_.ow - edges, tile_rows) +
+                                         double(edge_taps) * time_of_tiles(rows, tile_rows) / double(rows)
+                                   : double(s_.kw) * time_of_tiles(s_.ow, tile_rows);
+      time += double(s_.kernel_rows(y).count()) * pixels;
+    }
+    return time;
+  }
   struct Rows {
     int64_t begin, end;
   };
@@ -120,15 +164,15 @@ template <class T> class ForwardConv {
 
   __attribute__((noinline)) void run_tiles(const Frame& frame, const T* kernel, const T* bias, Activation activation, const Band& band,
                                            T* out, int64_t out_pitch) const {
-    const int64_t group_c = s_.group_c(), group_o = s_.group_o(), depth = s_.depth();
-    const int64_t calls = s_.groups * panels_ * blocks() * band.rows * tiles_in(band.columns, tile_rows);
+    const int64_t group_c = s_.group_c(), group_o = s_.group_o();
+    const int64_t calls = s_.groups * panels_ * int64_t(blocks_.size()) * band.rows * tiles_in(band.columns, tile_rows);
     Ahead ahead(band.next.from, band.next.elements, calls);
     const bool split = band.columns == s_.ow && splits_edges(band.rows);
     for (int64_t group = 0; group < s_.groups; group++) {
       for (int64_t j = 0; j < group_o; j += tile_columns<T>) {
         const int64_t channel = group * group_o + j, w = std::min(tile_columns<T>, group_o - j);
-        const int64_t b_step = packed_ ? tile_columns<T> : s_.o;
-        const T* b = packed_ ? frame.at<T>(weights_) + group * packed_size<T>(depth, group_o) + j * depth : kernel + channel;
+        const int64_t b_step = panel_step();
+        const T* b = panel(frame, kernel, group, j);
         const int vectors = vectors_for<T>(w);
         MicroTile<T> tile;
         tile.last = last_mask<T>(w);
@@ -167,19 +211,11 @@ template <class T> class ForwardConv {
               multiply_tile(tile, int(x1 - x0), vectors);
             });
           }
-          if (split) {
-            tile.outer = block.outer;
-            run_edges(tile, band, block, b + block.b_row * b_step, whole_begin, whole_end, out + channel, out_pitch, vectors);
-          }
+          if (split) { run_edges(tile, band, block, b + block.b_row * b_step, whole_begin, whole_end, out + channel, out_pitch, vectors); }
         }
       }
     }
   }
-
-  /** A stretch of the kernel's depth: `outer` kernel rows from kernel_row on, `inner` runs of k channels in each. */
-  struct Block {
-    int64_t kernel_row, shift, b_row, outer, inner, k;
-  };
 
   /**
    * The pixels at the left and right edge in rows [y0, y1): a tile goes down a column of them, and leaves out the taps
@@ -193,10 +229,13 @@ template <class T> class ForwardConv {
     tile.ahead_lines = 0;
     for (int64_t edge = 0; edge < left_edge_ + right_edge_; edge++) {
       const int64_t x = edge < left_edge_ ? edge : columns - right_edge_ + edge - left_edge_;
-      const int64_t skipped = std::max<int64_t>(0, s_.left - x), end = std::min(s_.kw, s_.left + s_.w - x);
-      tile.k = (end - skipped) * s_.c;
-      tile.b = b + skipped * s_.c * tile.b_step;
-      const T* from = band.in + block.kernel_row * tile.a_outer + x * pixel + skipped * s_.c;
+      const auto taps = s_.kernel_columns(x);
+      const int64_t k0 = std::max(block.shift, taps.begin * s_.c), k1 = std::min(block.shift + block.k, taps.end * s_.c);
+      tile.k = std::max<int64_t>(0, k1 - k0);
+      tile.outer = tile.k > 0 ? block.outer : 0;
+      if (tile.k == 0 && tile.accumulate && !tile.relu) continue;
+      tile.b = b + (k0 - block.shift) * tile.b_step;
+      const T* from = band.in + block.kernel_row * tile.a_outer + x * pixel + k0;
       for_tiles(y1 - y0, tile_rows, [&](int64_t r0, int64_t r1) {
         tile.a = from + (y0 + r0) * tile.a_row;
         tile.c = out + (y0 + r0) * out_pitch + x * s_.o;
@@ -207,14 +246,16 @@ template <class T> class ForwardConv {
 
   /** Where pixels of a row are worth computing apart: kernel rows are whole stretches of many channels. */
   void find_edges() {
-    const int64_t inside = s_.left + s_.w;
-    if (s_.groups > 1 || s_.dilation_w > 1 || s_.stride_w > 1 || s_.c < fewest_split_channels || s_.kw * s_.c > longest_stretch) return;
-    const int64_t left = std::max<int64_t>(0, s_.left), right = std::max<int64_t>(0, s_.reach_w() - inside);
+    const int64_t border = s_.left + s_.w;
+    if (s_.groups > 1 || s_.dilation_w > 1 || s_.stride_w > 1 || s_.c < fewest_split_channels) return;
+    const int64_t left = std::max<int64_t>(0, s_.left), right = std::max<int64_t>(0, s_.reach_w() - border);
     if (left >= s_.kw || right >= s_.kw || left + right >= s_.ow) return;
+    const int64_t inside = s_.ow - left - right, rest = inside % tile_rows;
+    if (s_.kw * s_.c > longest_stretch && 2 * inside < tile_rows) return;  // low tiles would wait for the kernel
     // pixels that would cut a row into short tiles go down a column as well
-    const int64_t inside_pixels = s_.ow - left - right, tiles = tiles_in(inside_pixels, tile_rows);
-    const bool short_tiles = tiles > 1 && 4 * inside_pixels <= 3 * tiles * tile_rows;
-    left_edge_ = left, right_edge_ = right + (short_tiles ? inside_pixels % tile_rows : 0);
+    const double down = double(rest) * time_of_tiles(s_.oh, tile_rows) / double(s_.oh);
+    const bool short_tiles = inside > tile_rows && time_of_tiles(inside - rest, tile_rows) + down < 0.98 * time_of_tiles(inside, tile_rows);
+    left_edge_ = left, right_edge_ = right + (short_tiles ? rest : 0);
   }
 
   static constexpr int64_t fewest_split_rows = 4, fewest_split_channels = 16;
@@ -242,7 +283,7 @@ template <class T> class ForwardConv {
   std::vector<Block> blocks_;
   int64_t panels_ = 0;
   int64_t left_edge_ = 0, right_edge_ = 0;  // pixels of a row that are computed apart: all whose taps meet the border
-  bool packed_ = false, few_ = false;
+  bool packed_ = false, few_ = false, turned_ = false;
   View weights_;
 };
 

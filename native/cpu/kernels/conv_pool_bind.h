@@ -68,7 +68,7 @@ struct BindConvPool {
       if (fits_first_layer(c, s.pool_h, s.pool_w)) return bind_first_layer(call, c, s.ph, s.pw);
     const ForwardConv<T> forward(call, c);
     // convolved rows stay in the first-level cache, unless the kernel is read in blocks, which needs more of them
-    const int64_t room = forward.blocks() > 1 ? 128 * 1024 : 24 * 1024;
+    const int64_t room = forward.blocks().size() > 1 ? 128 * 1024 : 24 * 1024;
     const int64_t fitting = room / std::max<int64_t>(1, s.pool_h * s.conv_row() * int64_t(sizeof(T)));
     const int64_t band = std::clamp<int64_t>(fitting, 1, s.ph), per_image = (s.ph + band - 1) / band, units = c.n * per_image;
     const int64_t chunks = std::min(units, pieces_of_work(c.multiply_adds(), 64));

@@ -21,17 +21,14 @@ struct ConvShape {
   int64_t reach_h(int64_t rows) const { return (rows - 1) * stride_h + (kh - 1) * dilation_h + 1; }
   int64_t reach_w() const { return (ow - 1) * stride_w + (kw - 1) * dilation_w + 1; }
   bool bordered() const { return top != 0 || left != 0 || reach_h(oh) > h || reach_w() > w; }
-  /** The kernel rows [begin, end) that meet the image, not its border, at output row y. */
-  struct KernelRows {
+  struct Taps {
     int64_t begin, end;
+    int64_t count() const { return std::max<int64_t>(0, end - begin); }
   };
-  KernelRows kernel_rows(int64_t y) const {
-    const int64_t start = y * stride_h - top;
-    if (start >= 0 && start + (kh - 1) * dilation_h < h) return {0, kh};
-    const int64_t begin = start >= 0 ? 0 : (-start + dilation_h - 1) / dilation_h;
-    const int64_t end = h > start ? (h - 1 - start) / dilation_h + 1 : 0;
-    return {std::min(begin, kh), std::min(end, kh)};
-  }
+  /** The kernel rows that meet the image, not its border, at output row y. */
+  Taps kernel_rows(int64_t y) const { return taps(y * stride_h - top, kh, dilation_h, h); }
+  /** The kernel columns that do so at output column x. */
+  Taps kernel_columns(int64_t x) const { return taps(x * stride_w - left, kw, dilation_w, w); }
   /** Elements between rows of the input that tiles read: of x itself, or of its copy with a border. */
   int64_t row_pitch() const { return (bordered() ? reach_w() : w) * c; }
   bool depthwise() const { return groups == c && groups > 1; }
@@ -40,6 +37,15 @@ struct ConvShape {
   }
   bool empty() const { return n * oh * ow * o == 0; }
   double multiply_adds() const { return double(n) * double(oh * ow) * double(depth()) * double(o); }
+
+ private:
+  /** Of `count` taps, from `start` on and `dilation` apart, those in [0, length). */
+  static Taps taps(int64_t start, int64_t count, int64_t dilation, int64_t length) {
+    if (start >= 0 && start + (count - 1) * dilation < length) return {0, count};
+    const int64_t begin = start >= 0 ? 0 : (-start + dilation - 1) / dilation;
+    const int64_t end = length > start ? (length - 1 - start) / dilation + 1 : 0;
+    return {std::min(begin, count), std::min(end, count)};
+  }
 };
 
 /** Reads the attributes that all convolutions share, and sets the call's cost. */

@@ -4,6 +4,7 @@
 // bits do not depend on its neighbours.
 #pragma once
 #include <algorithm>
+#include <cstring>
 
 #include "lanes.h"
 #include "tile_shapes.h"
@@ -68,6 +69,13 @@ template <class T> WEFT_INLINE void copy_row(const T* from, int n, T* to) {
   }
 }
 
+/** Copies the columns that a tile has of a row. The usual heights of tiles are known here: moves without masks. */
+template <class T> WEFT_INLINE void copy_tile_row(const T* from, int64_t rows, T* to) {
+  if (rows == tile_rows) std::memcpy(to, from, tile_rows * sizeof(T));
+  else if (rows == tile_rows - 1) std::memcpy(to, from, (tile_rows - 1) * sizeof(T));
+  else copy_row(from, int(rows), to);
+}
+
 /** Memory that will be wanted soon, in equal shares for a known number of tiles. */
 class Ahead {
  public:
@@ -121,6 +129,15 @@ template <class F> WEFT_INLINE void for_tiles(int64_t n, int height, F&& f) {
     f(begin, end);
     begin = end;
   }
+}
+/**
+ * The time that the tiles of n rows take, in rows of tall tiles: what begins and ends a tile, and that tiles of less
+ * than five rows wait for their own sums.
+ */
+inline double time_of_tiles(int64_t n, int height) {
+  double time = 0;
+  for_tiles(n, height, [&](int64_t begin, int64_t end) { time += std::max(4.5, double(end - begin) + 0.25); });
+  return time;
 }
 
 }  // namespace weft::cpu::WEFT_ISA

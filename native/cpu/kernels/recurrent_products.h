@@ -3,7 +3,6 @@
 // second-level cache: slopes are written as the products want them, and what nobody else reads never reaches memory.
 #pragma once
 #include <array>
-#include <cstring>
 #include <utility>
 #include <vector>
 
@@ -40,13 +39,6 @@ struct Block {
   /** Where the first place of a row lies in what is [batch * steps, n]; the others follow. */
   int64_t source(int64_t row) const { return (first_row + row) * steps + time(); }
 };
-
-/** Copies the columns that a tile has of a row. The usual heights of tiles are known here: moves without masks. */
-template <class T> WEFT_INLINE void copy_tile_row(const T* from, int64_t rows, T* to) {
-  if (rows == tile_rows) std::memcpy(to, from, tile_rows * sizeof(T));
-  else if (rows == tile_rows - 1) std::memcpy(to, from, (tile_rows - 1) * sizeof(T));
-  else copy_row(from, int(rows), to);
-}
 
 /**
  * Packs a^T for the micro-kernel: row(r, i, memory) is a, [m], at the i-th time of row r of the block, and may be
