@@ -31,6 +31,8 @@ export const kernels = [
   ...convolution('MNIST 28x28x1→32', 32, 28, 1, 32),
   ...convolution('CIFAR 32x32x3→32', 32, 32, 3, 32),
   ...convolution('CIFAR 15x15x32→64', 32, 15, 32, 64),
+  ...convolution('ResNet 14x14x256→256', 8, 16, 256, 256),
+  ...convolution('ResNet 7x7x512→512', 8, 9, 512, 512),
   bandwidth('add', 3 * wide),
   bandwidth('relu', 2 * wide),
   bandwidth('exp', 2 * wide),
