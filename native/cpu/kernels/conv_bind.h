@@ -9,7 +9,10 @@
 
 namespace weft::cpu::WEFT_ISA {
 
-/** Convolves x into y, band by band, or across small images. With the kernel turned around it is the input's gradient for stride 1. */
+/**
+ * Convolves x into y, band by band, or across small images. With the kernel turned around it is the input's gradient
+ * for stride 1.
+ */
 template <class T> class WholeConv {
  public:
   WholeConv() = default;
