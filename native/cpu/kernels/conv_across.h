@@ -19,14 +19,11 @@ template <class T> class ConvAcross {
     if (bytes == 0 || !forward_.in_stretches() || std::min<int64_t>(s_.n, tile_rows) * bytes > largest_tile) return;
     // images whose beginnings share their place in the nearest cache: more than eight of them drive each other out
     const int height = bytes % 4096 == 0 ? std::min(tile_rows, 8) : tile_rows;
-    int64_t rows = 0, columns = 0;
-    for (int64_t y = 0; y < s_.oh; y++) rows += s_.kernel_rows(y).count();
-    for (int64_t x = 0; x < s_.ow; x++) columns += s_.kernel_columns(x).count();
     groups_ = tiles_in(s_.n, int(std::max<int64_t>(1, largest_group / (bytes * height)) * height));
     packs_parts_ = forward_.packed() && groups_ == 1 && forward_.panels() >= 8 && s_.depth() * s_.o * int64_t(sizeof(T)) > small_kernel;
     // to pack a kernel takes some cycles for each of its elements, beside the tiles of all pixels that meet it
     const double packing = packs_parts_ ? 2.4 * lanes_of<T> / double(s_.n * s_.oh * s_.ow) : 0;
-    const double time = double(rows * columns) * time_of_tiles(s_.n, height) / double(s_.n);
+    const double time = double(s_.taps_inside()) * time_of_tiles(s_.n, height) / double(s_.n);
     // pixels of a single row share few taps and few channels make short sums: to read several images side by side then
     // costs more than is counted here
     const double least = s_.oh == 1 || s_.c < 16 ? 0.9 : 0.985;
@@ -102,10 +99,8 @@ template <class T> class ConvAcross {
       tile.last = last_mask<T>(w);
       for (int64_t i = 0; i < blocks; i++) {
         const auto& block = forward_.blocks()[size_t(i)];
-        if (packed) {
-          forward_.pack_rows(kernel, channel, block.b_row, block.outer * block.inner * block.k, packed);
-          b = packed - block.b_row * tile.b_step;
-        }
+        const int64_t first_row = packed ? block.b_row : 0;  // of the kernel in b
+        if (packed) forward_.pack_rows(kernel, channel, first_row, block.outer * block.inner * block.k, packed);
         tile.accumulate = i > 0;
         tile.bias = bias && i == 0 ? bias + channel : nullptr;
         tile.relu = activation == Activation::relu && i + 1 == blocks;
@@ -122,7 +117,7 @@ template <class T> class ConvAcross {
             if (tile.outer == 0 && i > 0 && !tile.relu) continue;
             const T* a = from + (x * s_.stride_w - s_.left) * s_.c + k0;
             T* c = out + (row_begin + x) * s_.o + channel;
-            tile.b = b + (r0 * row + k0) * tile.b_step;
+            tile.b = b + (r0 * row + k0 - first_row) * tile.b_step;
             for_tiles(images, height_, [&](int64_t i0, int64_t i1) {
               ahead.give(tile);
               tile.a = a + i0 * image_;

@@ -42,10 +42,7 @@ template <class T> class KernelGradAcross {
     if (s.groups != 1 || s.empty() || s.n == 1) return false;
     const double pixels = double(s.oh * s.ow), bytes = double(s.depth() * s.o) * sizeof(T);
     const double terms_of_result = 4 + 28 * std::min(1.0, bytes / (8 << 20));
-    double rows = 0, columns = 0;
-    for (int64_t y = 0; y < s.oh; y++) rows += double(s.kernel_rows(y).count());
-    for (int64_t x = 0; x < s.ow; x++) columns += double(s.kernel_columns(x).count());
-    const double all_taps = pixels * double(s.kh * s.kw) / std::max(1.0, rows * columns);
+    const double all_taps = pixels * double(s.kh * s.kw) / std::max(1.0, double(s.taps_inside()));
     const auto heights = [](int64_t n) { return time_of_tiles(n, tile_rows) / double(n); };
     const double by_rows =
         heights(s.dilation_w == 1 ? s.kw * s.c : s.c) * all_taps * (1 + 0.8 / double(s.ow)) * (1 + terms_of_result / pixels);

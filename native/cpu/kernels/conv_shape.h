@@ -29,6 +29,13 @@ struct ConvShape {
   Taps kernel_rows(int64_t y) const { return taps(y * stride_h - top, kh, dilation_h, h); }
   /** The kernel columns that do so at output column x. */
   Taps kernel_columns(int64_t x) const { return taps(x * stride_w - left, kw, dilation_w, w); }
+  /** How many taps of the kernel meet an image, over all pixels of its result. */
+  int64_t taps_inside() const {
+    int64_t rows = 0, columns = 0;
+    for (int64_t y = 0; y < oh; y++) rows += kernel_rows(y).count();
+    for (int64_t x = 0; x < ow; x++) columns += kernel_columns(x).count();
+    return rows * columns;
+  }
   /** Elements between rows of the input that tiles read: of x itself, or of its copy with a border. */
   int64_t row_pitch() const { return (bordered() ? reach_w() : w) * c; }
   bool depthwise() const { return groups == c && groups > 1; }
