@@ -302,7 +302,7 @@ if (isProgram(import.meta.url)) {
 
   for (const [side, channels, filters] of [
     [4, 24, 40],
-    [5, 96, 80],
+    [4, 256, 256], // a large kernel, packed part by part
     [5, 40, 20], // bands of pixels that end within a row
     [7, 70, 33],
     [16, 16, 48],
